@@ -1,0 +1,135 @@
+# The flow, in order: reading the targets is reading the architecture.
+#
+#   raw logs -> dbt models -> feature views -> registry -> model -> online store -> profile
+#
+# A stage runs when something it reads has changed; its stamp in data/.stamps says when it last did.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# A pack (movielens) or a folder of your own: make demo SOURCE=./my_logs
+SOURCE ?= movielens
+PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3),python3.11)
+VENV := .venv
+RUN := $(VENV)/bin/python -m profilestore
+STAMPS := data/.stamps
+
+DBT_FILES := $(shell find dbt_project -type f -not -path '*/target/*' -not -path '*/logs/*')
+FEATURE_REPO := $(filter-out feature_repo/feature_views.py,$(wildcard feature_repo/*.py)) feature_repo/feature_store.yaml
+TRAINING := $(shell find training -name '*.py' -o -name '*.yaml' -o -name '*.html') profilestore/encoding.py profilestore/artifacts.py
+SOURCE_FILES := $(if $(wildcard $(SOURCE)/.),$(shell find $(SOURCE) -type f))
+
+##@ The flow
+
+.PHONY: setup
+setup: $(VENV)/.installed ## Make the virtual environment from the locked requirements (Python 3.11)
+
+$(VENV)/.installed: requirements/dev.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not on the path; name one: make setup PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11" >&2; exit 2; }
+	@echo "== setup: installing locked requirements (TensorFlow is large: a few minutes)"
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes -r requirements/dev.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.PHONY: logs
+logs: $(STAMPS)/logs ## Read SOURCE once and write its raw log to data/raw/
+
+# Rewritten only when SOURCE is another one than last time.
+$(STAMPS)/source: always
+	@mkdir -p $(STAMPS)
+	@test "$$(cat $@ 2>/dev/null)" = "$(SOURCE)" || echo "$(SOURCE)" > $@
+
+$(STAMPS)/logs: $(VENV)/.installed $(STAMPS)/source $(SOURCE_FILES)
+	@echo "== logs: raw log of $(SOURCE)"
+	$(RUN) logs --source "$(SOURCE)"
+	@touch $@
+
+.PHONY: build
+build: $(STAMPS)/build ## dbt build: raw log -> contracted marts in the lake, with all dbt tests
+
+$(STAMPS)/build: $(STAMPS)/logs $(DBT_FILES)
+	@echo "== build: dbt models and their tests"
+	$(RUN) build
+	@touch $@
+
+.PHONY: generate
+generate: $(STAMPS)/generate ## Write feature_repo/feature_views.py from the dbt manifest
+
+$(STAMPS)/generate: $(STAMPS)/build $(wildcard profilestore/codegen/*.py)
+	@echo "== generate: feature views from the dbt manifest"
+	$(RUN) generate
+	@touch $@
+
+.PHONY: apply
+apply: $(STAMPS)/apply ## feast apply: register entities, feature views and services
+
+$(STAMPS)/apply: $(STAMPS)/generate $(FEATURE_REPO)
+	@echo "== apply: Feast registry"
+	$(RUN) apply
+	@touch $@
+
+.PHONY: train
+train: $(STAMPS)/train ## Train the two-tower from offline features; evaluate; export a bundle
+
+$(STAMPS)/train: $(STAMPS)/apply $(TRAINING)
+	@echo "== train: two-tower from point-in-time features"
+	$(RUN) train
+	@touch $@
+
+# Always: values change as time passes, though no event came.
+.PHONY: materialize
+materialize: $(STAMPS)/apply ## Copy what is true now into the online store
+	@echo "== materialize: what is true now goes online"
+	$(RUN) materialize
+
+.PHONY: profile
+profile: $(STAMPS)/train ## Print one person's profile (USER_ID=..., else one of those seen last)
+	@echo "== profile"
+	$(RUN) profile $(USER_ID)
+
+.PHONY: serve
+serve: $(STAMPS)/train ## Serve profiles over HTTP, and the web page
+	@test -e data/online/materialized.json || $(MAKE) --no-print-directory materialize
+	$(RUN) serve
+
+.PHONY: demo
+demo: ## All of the above for SOURCE, from nothing to a printed profile
+	@$(MAKE) --no-print-directory $(STAMPS)/train
+	@$(MAKE) --no-print-directory materialize
+	@$(MAKE) --no-print-directory profile
+
+##@ Quality
+
+.PHONY: test
+test: $(VENV)/.installed ## All tests: unit, spec, contract, end to end (in a real browser)
+	$(VENV)/bin/python -m pytest
+
+.PHONY: lint
+lint: $(VENV)/.installed ## ruff, import-linter, mypy, sqlfluff
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/mypy
+	$(VENV)/bin/sqlfluff lint dbt_project/models dbt_project/tests
+
+.PHONY: lock
+lock: ## Resolve requirements/*.in anew into requirements/*.lock (needs uv on the path)
+	cd requirements && for name in platform dev; do uv pip compile $$name.in -o $$name.lock --generate-hashes --no-strip-extras --no-emit-index-url --python-version 3.11 --quiet --custom-compile-command "make lock" $$([ $$name = dev ] && echo "-c platform.lock"); done
+
+##@ Housekeeping
+
+.PHONY: clean
+clean: ## Delete everything that was derived: data/ but the pseudonym key, and dbt's target/
+	find data -mindepth 1 -maxdepth 1 -not -name keys -exec rm -rf {} +
+	rm -rf dbt_project/target dbt_project/logs
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: always
+always:

@@ -1,0 +1,22 @@
+with catalogue as (
+    {{ union_packs('items') }}
+),
+
+one_row_each as (
+    select * from catalogue
+    where item_id is not null
+    qualify row_number() over (partition by item_id order by title nulls last) = 1
+),
+
+-- An item that people touch is an item, whether the catalogue knows it or not.
+seen as (
+    select distinct item_id from {{ ref('int_events_canonical') }}
+)
+
+select
+    coalesce(one_row_each.item_id, seen.item_id) as item_id,
+    one_row_each.title,
+    coalesce(one_row_each.categories, []) as categories,
+    one_row_each.release_year
+from one_row_each
+full outer join seen on one_row_each.item_id = seen.item_id

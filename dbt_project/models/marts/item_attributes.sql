@@ -1,0 +1,18 @@
+with log_start as (
+    select min(event_timestamp) as event_timestamp from {{ ref('int_events_canonical') }}
+),
+
+items as (
+    select * from {{ ref('int_items') }}
+)
+
+select
+    items.item_id,
+    -- Catalogues without dates are taken to have stood since the log began.
+    log_start.event_timestamp,
+    log_start.event_timestamp as loaded_at,
+    items.title,
+    items.categories,
+    items.release_year
+from items
+cross join log_start

@@ -1,0 +1,26 @@
+{%- set windows = {'7d': '7 days', '30d': '30 days', '90d': '90 days', '365d': '365 days'} -%}
+with windowed as (
+    {{ exact_windows(
+        relation=ref('int_events_canonical'),
+        entity='item_id',
+        windows=windows,
+        sums={
+            'events': '1',
+            'valued': '(value is not null)::integer',
+            'value_sum': 'value',
+        },
+    ) | indent(4) }}
+)
+
+select
+    item_id,
+    event_timestamp,
+    loaded_at,
+    {%- for suffix in windows %}
+    events_{{ suffix }}::bigint as events_{{ suffix }},
+    {%- endfor %}
+    events_lifetime::bigint as events_lifetime,
+    (value_sum_lifetime / nullif(valued_lifetime, 0))::double as value_mean_lifetime,
+    first_event_at,
+    last_event_at
+from windowed

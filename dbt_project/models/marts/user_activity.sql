@@ -1,0 +1,33 @@
+{%- set windows = {'1d': '1 day', '7d': '7 days', '30d': '30 days', '90d': '90 days'} -%}
+with windowed as (
+    {{ exact_windows(
+        relation=ref('int_events_canonical'),
+        entity='user_id',
+        windows=windows,
+        sums={
+            'events': '1',
+            'valued': '(value is not null)::integer',
+            'value_sum': 'value',
+            'value_square_sum': 'value * value',
+        },
+    ) | indent(4) }}
+)
+
+select
+    user_id,
+    event_timestamp,
+    loaded_at,
+    {%- for suffix in windows %}
+    events_{{ suffix }}::bigint as events_{{ suffix }},
+    {%- endfor %}
+    events_lifetime::bigint as events_lifetime,
+    (value_sum_90d / nullif(valued_90d, 0))::double as value_mean_90d,
+    -- n Σx² − (Σx)² over n (n − 1), in decimals up to the root: nothing cancels.
+    sqrt(
+        (valued_90d * value_square_sum_90d - value_sum_90d * value_sum_90d)::double
+        / nullif(valued_90d * (valued_90d - 1), 0)::double
+    ) as value_stddev_90d,
+    (value_sum_lifetime / nullif(valued_lifetime, 0))::double as value_mean_lifetime,
+    first_event_at,
+    last_event_at
+from windowed

@@ -1,0 +1,61 @@
+{# The truths of arithmetic that the marts must keep: each test returns the rows that break one. #}
+
+{# A longer window holds at least what a shorter one holds, and none is negative. #}
+{% test counts_nest(model, columns) %}
+select *
+from {{ model }}
+where
+    {{ columns[0] }} < 0
+    {% for shorter in columns[:-1] %}
+        or {{ shorter }} > {{ columns[loop.index] }}
+    {% endfor %}
+{% endtest %}
+
+{# Shares are of the whole: they add up to one, unless the list was cut at `kept`. #}
+{% test shares_add_up(model, column, kept) %}
+select *
+from {{ model }}
+where
+    list_sum({{ column }}) > 1 + 1e-9
+    or (len({{ column }}) < {{ kept }} and abs(list_sum({{ column }}) - 1) > 1e-9)
+{% endtest %}
+
+{% test parallel_lists(model, columns) %}
+select *
+from {{ model }}
+where
+    false
+    {% for column in columns[1:] %}
+        or len({{ column }}) is distinct from len({{ columns[0] }})
+    {% endfor %}
+{% endtest %}
+
+{% test asked_before(model) %}
+select *
+from {{ model }}
+where asked_at >= event_timestamp
+{% endtest %}
+
+{% test covers_every_item_seen(model) %}
+select events.item_id
+from {{ ref('int_events_canonical') }} as events
+anti join {{ model }} as items on events.item_id = items.item_id
+{% endtest %}
+
+{% test rejected_is_not_accepted(model) %}
+select rejected.raw_file, rejected.raw_row
+from {{ model }} as rejected
+inner join {{ ref('int_events_checked') }} as checked
+    on
+        rejected.source = checked.source
+        and rejected.raw_file = checked.raw_file
+        and rejected.raw_row = checked.raw_row
+where checked.rejected_because is null
+{% endtest %}
+
+{# Law 1. #}
+{% test nothing_lost(model) %}
+select *
+from {{ model }}
+where raw_rows <> accepted_rows + quarantined_rows
+{% endtest %}

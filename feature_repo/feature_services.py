@@ -1,0 +1,35 @@
+"""What a model or an endpoint may read, each for one purpose.
+
+A service takes whole feature views, so a feature that dbt adds to a mart is in training and in the
+profile with no edit here.
+"""
+
+from feast import FeatureService
+from feature_views import (
+    item_attributes,
+    item_popularity,
+    user_activity,
+    user_history,
+    user_interests,
+)
+
+retrieval_v1 = FeatureService(
+    name="retrieval_v1",
+    features=[user_activity, user_history, user_interests, item_attributes, item_popularity],
+    description="What the two-tower model trains on and is asked with.",
+    tags={"purpose": "recommendation"},
+)
+
+profile_v1 = FeatureService(
+    name="profile_v1",
+    features=[user_activity, user_history, user_interests],
+    description="What the served profile of a person shows.",
+    tags={"purpose": "profile"},
+)
+
+items_v1 = FeatureService(
+    name="items_v1",
+    features=[item_attributes, item_popularity],
+    description="What is shown beside an item: title, categories, popularity.",
+    tags={"purpose": "profile"},
+)

@@ -1,0 +1,176 @@
+"""The model bundle: what training leaves in `data/models/<version>/` and serving picks up.
+
+    bundle.json           version, feature service, registry, lake, config, a hash of each file
+    encoding.json         how user features become the query tower's inputs
+    vocabularies.json     id of each value that training knew
+    query_tower.tflite    user features -> query vector, without TensorFlow
+    item_ids.json         item of each row of item_vectors.npy
+    item_vectors.npy      float32 [items, dimension]
+    metrics.json, report.html, plots
+    saved_model/          both towers, for those who have TensorFlow
+
+One version is stamped on all of it. A bundle appears whole: it is written beside its place,
+renamed into it, and only then named in `current.json`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from profilestore.encoding import Arrays, Encoding, Vocabulary, vocabularies_from_json
+from profilestore.errors import MissingStageError, ProfilestoreError
+from profilestore.settings import Settings
+
+MANIFEST = "bundle.json"
+CURRENT = "current.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model, ready to be asked.
+
+    Attributes:
+        manifest: what bundle.json says.
+        item_ids: item of each row of `item_vectors`.
+        item_vectors: float32 [items, dimension].
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+    encoding: Encoding
+    vocabularies: Mapping[str, Vocabulary]
+    item_ids: list[str]
+    item_vectors: npt.NDArray[np.float32]
+    query_tower: QueryTower
+
+    @property
+    def version(self) -> str:
+        return str(self.manifest["version"])
+
+    @property
+    def feature_service(self) -> str:
+        return str(self.manifest["feature_service"])
+
+
+class QueryTower:
+    """The query tower on LiteRT. Safe to call from several threads; one at a time runs."""
+
+    def __init__(self, path: Path) -> None:
+        # Imported here: who only reads a bundle's metrics needs no interpreter.
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+        self._run = self._interpreter.get_signature_runner("serving_default")
+        self._lock = threading.Lock()
+
+    def __call__(self, inputs: Arrays) -> npt.NDArray[np.float32]:
+        """Query vector float32 [dimension] of one row of `Encoding.encode`."""
+        with self._lock:
+            vector: npt.NDArray[np.float32] = self._run(**tensor_names(inputs))["vector"][0]
+            return vector.copy()
+
+
+def tensor_names(inputs: Arrays) -> Arrays:
+    """The inputs under the names that the exported tower gives them, sorted."""
+    return {name.replace("__", "_"): inputs[name] for name in sorted(inputs)}
+
+
+def load_current(settings: Settings) -> Bundle:
+    """The bundle that `current.json` names.
+
+    Raises:
+        MissingStageError: nothing was trained yet.
+        ProfilestoreError: the bundle is torn or mixed; the message names the file.
+    """
+    current = settings.models / CURRENT
+    if not current.exists():
+        raise MissingStageError(f"no model bundle in {settings.models}. Run `make train` first.")
+    return load(settings.models / json.loads(current.read_text())["version"])
+
+
+def load(path: Path) -> Bundle:
+    """The bundle in a folder, each file checked against the hash that the manifest gives it."""
+    manifest = _read_manifest(path)
+    for name, expected in manifest["files"].items():
+        file = path / name
+        found = _sha256(file) if file.exists() else "nothing"
+        if found != expected:
+            raise ProfilestoreError(
+                f"bundle {manifest['version']}: {file} is not the file it was exported with "
+                f"(found {found[:12]}, wanted {expected[:12]}). Run `make train`, or point "
+                f"{CURRENT} to another version."
+            )
+    item_vectors = np.load(path / "item_vectors.npy")
+    item_ids = json.loads((path / "item_ids.json").read_text())
+    return Bundle(
+        path=path,
+        manifest=manifest,
+        encoding=Encoding.from_json(json.loads((path / "encoding.json").read_text())),
+        vocabularies=vocabularies_from_json((path / "vocabularies.json").read_text()),
+        item_ids=item_ids,
+        item_vectors=item_vectors,
+        query_tower=QueryTower(path / "query_tower.tflite"),
+    )
+
+
+@contextmanager
+def new_bundle(settings: Settings, version: str, manifest: Mapping[str, Any]) -> Iterator[Path]:
+    """A folder to fill; on leaving it becomes `data/models/<version>` and the current bundle.
+
+    If the block raises, nothing changes: the last good bundle stays current.
+    """
+    settings.models.mkdir(parents=True, exist_ok=True)
+    draft = settings.models / f".{version}.{os.getpid()}"
+    draft.mkdir()
+    try:
+        yield draft
+        files = {
+            str(file.relative_to(draft)): _sha256(file)
+            for file in sorted(draft.rglob("*"))
+            if file.is_file()
+        }
+        stamped = {"version": version, **manifest, "files": files}
+        (draft / MANIFEST).write_text(json.dumps(stamped, indent=2) + "\n")
+        draft.rename(settings.models / version)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    set_current(settings, version)
+
+
+def set_current(settings: Settings, version: str) -> None:
+    """Name the bundle that serving loads; a reader sees the old name or the new one."""
+    draft = settings.models / f".{CURRENT}.{os.getpid()}"
+    draft.write_text(json.dumps({"version": version}) + "\n")
+    draft.replace(settings.models / CURRENT)
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
+    except FileNotFoundError:
+        raise MissingStageError(
+            f"no bundle at {path}: {MANIFEST} is missing. Run `make train`."
+        ) from None
+    if manifest["version"] != path.name:
+        raise ProfilestoreError(
+            f"bundle at {path} says that it is version {manifest['version']}: "
+            "parts of two bundles are mixed. Run `make train`."
+        )
+    return manifest
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

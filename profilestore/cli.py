@@ -1,0 +1,198 @@
+"""`profilestore <command>`: parse and dispatch. Each command is one stage of the flow."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from profilestore.errors import MissingStageError, ProfilestoreError
+from profilestore.settings import Settings, child_environment, load_settings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code. What the user can mend is said without a stack trace."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace, Settings], None] = arguments.command
+    try:
+        command(arguments, load_settings())
+    except ProfilestoreError as error:
+        print(f"profilestore {arguments.name}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"profilestore {arguments.name}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="profilestore", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def add(
+        name: str, command: Callable[[argparse.Namespace, Settings], None], text: str
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(command=command, name=name)
+        return added
+
+    logs = add("logs", _logs, "read a source once and write its raw log to data/raw/")
+    logs.add_argument("--source", default="movielens", help="a pack (movielens) or your own folder")
+    add("build", _build, "dbt build: raw log -> contracted marts in the lake")
+    generate = add("generate", _generate, "write feature_repo/feature_views.py from the manifest")
+    generate.add_argument(
+        "--check", action="store_true", help="write nothing; fail if the file is stale"
+    )
+    add("apply", _apply, "feast apply: register entities, views and services")
+    train = add("train", _train, "train the two-tower model and export its bundle")
+    train.add_argument("--config", type=Path, help="a YAML in training/configs/")
+    add("materialize", _materialize, "copy what is true now into the online store")
+    serve = add("serve", _serve, "serve profiles and the web page")
+    serve.add_argument("--host")
+    serve.add_argument("--port", type=int)
+    profile = add("profile", _profile, "print one person's profile")
+    profile.add_argument("user_id", nargs="?", help="pseudonym; by default one of those seen last")
+    pseudonym = add("pseudonym", _pseudonym, "print the pseudonym of a raw user id")
+    pseudonym.add_argument("raw_id")
+    return parser
+
+
+def _logs(arguments: argparse.Namespace, settings: Settings) -> None:
+    from profilestore.sources import active_origin, write_raw_logs
+
+    before = active_origin(settings)
+    written = write_raw_logs(arguments.source, settings, now=datetime.now(UTC))
+    if before not in (None, (written.source_pack, written.origin)):
+        # Marts, registry and online store of another log would show people who are not in this one.
+        for derived in (settings.lake_catalog.parent, settings.online):
+            shutil.rmtree(derived, ignore_errors=True)
+        settings.registry.unlink(missing_ok=True)
+        (settings.models / "current.json").unlink(missing_ok=True)
+        print("The source changed: lake, registry and online store start afresh.")
+    rows = ", ".join(f"{count:,} {table}" for table, count in written.rows.items())
+    print(f"{rows} from {written.origin} in {written.folder}")
+    print(f"Clock: {written.clock.why}")
+
+
+def _build(_: argparse.Namespace, settings: Settings) -> None:
+    import json
+
+    from profilestore.sources import active_origin
+
+    active = active_origin(settings)
+    if active is None:
+        raise MissingStageError(f"no raw log in {settings.raw}. Run `make logs` first.")
+    variables = json.dumps({"source_packs": [active[0]]})
+    _run_dbt(["build", "--vars", variables], settings)
+
+
+def _run_dbt(arguments: list[str], settings: Settings) -> None:
+    """dbt in its folder, as one progress bar; all it said is shown when it fails."""
+    import re
+
+    from tqdm import tqdm
+
+    step = re.compile(r" (\d+) of (\d+) (?:OK|PASS|ERROR|FAIL|SKIP|WARN|NO-OP)")
+    said: list[str] = []
+    with (
+        subprocess.Popen(
+            [sys.executable, "-m", "dbt.cli.main", *arguments, "--no-use-colors"],
+            cwd=settings.dbt_project,
+            env=child_environment(
+                DBT_PROFILES_DIR=str(settings.dbt_project), PROFILESTORE_HOME=str(settings.home)
+            ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+        tqdm(desc="dbt build", unit="node") as bar,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line)
+            done = step.search(line)
+            if done:
+                bar.total = int(done[2])
+                bar.update()
+    if process.returncode:
+        sys.stderr.writelines(said)
+        raise ProfilestoreError(
+            "dbt build failed; what it said stands above. The tables of the last good build stay."
+        )
+    print(said[-1].split("  ", 1)[-1].strip())
+
+
+def _generate(arguments: argparse.Namespace, settings: Settings) -> None:
+    from profilestore import codegen
+
+    if arguments.check:
+        codegen.check_fresh(settings)
+        print("feature_views.py is what the manifest says.")
+    else:
+        print(f"wrote {codegen.generate(settings)}")
+
+
+def _apply(_: argparse.Namespace, settings: Settings) -> None:
+    if not settings.lake_catalog.exists():
+        raise MissingStageError(f"no lake at {settings.lake_catalog}. Run `make build` first.")
+    settings.online.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("feast")), "apply"],
+        cwd=settings.feature_repo,
+        env=child_environment(PROFILESTORE_HOME=str(settings.home)),
+        check=False,
+    )
+    if done.returncode:
+        raise ProfilestoreError("feast apply failed; what it said stands above.")
+
+
+def _train(arguments: argparse.Namespace, settings: Settings) -> None:
+    from training.fit import fit
+
+    fit(settings, arguments.config)
+
+
+def _materialize(_: argparse.Namespace, settings: Settings) -> None:
+    from profilestore.feature_store import FeatureStore
+
+    done = FeatureStore(settings).materialize()
+    print(
+        f"{len(done.people):,} people are online with what was true at {done.at:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def _serve(arguments: argparse.Namespace, settings: Settings) -> None:
+    from dataclasses import replace
+
+    import serving
+
+    serving.run(
+        replace(
+            settings,
+            host=arguments.host or settings.host,
+            port=settings.port if arguments.port is None else arguments.port,
+        )
+    )
+
+
+def _profile(arguments: argparse.Namespace, settings: Settings) -> None:
+    import serving
+
+    document = serving.assemble_profile(settings, arguments.user_id)
+    print(serving.profile_text(document))
+    user_id = document.identity.user_id
+    print(f"\n`make serve`, then http://{settings.host}:{settings.port}/users/{user_id}")
+
+
+def _pseudonym(arguments: argparse.Namespace, settings: Settings) -> None:
+    from profilestore.privacy.pseudonyms import load_or_create_key, pseudonym
+
+    print(pseudonym(arguments.raw_id, load_or_create_key(settings)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

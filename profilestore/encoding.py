@@ -1,0 +1,268 @@
+"""From feature columns to the arrays a tower takes: one code for training and for serving.
+
+The encoding of a feature follows from its type and from what its YAML says of it, so a column that
+dbt adds to a mart is in the next model with no edit:
+
+| column | becomes |
+| --- | --- |
+| number, boolean, decimal | one float, `sign(x) log(1 + |x|)`, and whether it is there |
+| timestamp | its age in days when asked, then as a number |
+| text or list of texts with `vocabulary: <name>` | ids in that vocabulary |
+| list of numbers with `weights_of: <column>` | weights beside that column's ids |
+| anything else | left out, and named in `Encoding.left_out` |
+
+Ids start at 2: 0 pads, 1 is a value that training never saw.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from profilestore.errors import ProfilestoreError
+
+PAD, UNKNOWN, FIRST_ID = 0, 1, 2
+LIST_LENGTH = 50
+_DAY_US = 86_400_000_000
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature as a feature service declares it.
+
+    Attributes:
+        view, name: where it comes from; its column is `<view>__<name>`.
+        entity: `user` or `item`.
+        kind: `number`, `timestamp`, `text`, `list_of_text`, `list_of_number` or `other`.
+        tags: what the mart's YAML says of the column.
+    """
+
+    view: str
+    name: str
+    entity: str
+    kind: str
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def column(self) -> str:
+        return f"{self.view}__{self.name}"
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the features of one entity become arrays.
+
+    Attributes:
+        numbers, ages: columns that become one float each, in this order.
+        ids: column -> vocabulary, of single texts.
+        id_lists: column -> vocabulary, of lists.
+        weights: column of a list of texts -> column of its weights.
+        left_out: column -> why the model does not read it.
+    """
+
+    entity: str
+    numbers: tuple[str, ...]
+    ages: tuple[str, ...]
+    ids: Mapping[str, str]
+    id_lists: Mapping[str, str]
+    weights: Mapping[str, str]
+    left_out: Mapping[str, str]
+
+    @property
+    def columns(self) -> list[str]:
+        """Every column that is read."""
+        return [*self.numbers, *self.ages, *self.ids, *self.id_lists, *self.weights.values()]
+
+    @property
+    def floats(self) -> int:
+        """Width of the `numbers` array: a value and a presence for each."""
+        return 2 * (len(self.numbers) + len(self.ages))
+
+    @property
+    def vocabularies(self) -> set[str]:
+        return {*self.ids.values(), *self.id_lists.values()}
+
+    def without_ages(self, why: str) -> Encoding:
+        """The same encoding, timestamps left out."""
+        return replace(self, ages=(), left_out={**self.left_out, **dict.fromkeys(self.ages, why)})
+
+    def encode(
+        self,
+        columns: Mapping[str, pa.Array],
+        asked_at_us: npt.NDArray[np.int64],
+        vocabularies: Mapping[str, Vocabulary],
+    ) -> Arrays:
+        """Arrays of `len(asked_at_us)` rows.
+
+        Returns:
+            `numbers` float32 [rows, floats]; for each id column int32 [rows]; for each id list
+            int32 [rows, LIST_LENGTH], padded at the end with 0; for each weighted list
+            `<column>__weights` float32 [rows, LIST_LENGTH].
+        """
+        rows = len(asked_at_us)
+        floats = np.zeros((rows, self.floats), np.float32)
+        for position, name in enumerate((*self.numbers, *self.ages)):
+            value, there = (
+                _number(columns[name])
+                if name in self.numbers
+                else _age_days(columns[name], asked_at_us)
+            )
+            floats[:, 2 * position] = np.sign(value) * np.log1p(np.abs(value))
+            floats[:, 2 * position + 1] = there
+        arrays: Arrays = {"numbers": floats}
+        for name, vocabulary in self.ids.items():
+            arrays[name] = vocabularies[vocabulary].ids(columns[name])
+        for name, vocabulary in self.id_lists.items():
+            flat, row, slot = _flatten(columns[name])
+            padded = np.zeros((rows, LIST_LENGTH), np.int32)
+            padded[row, slot] = vocabularies[vocabulary].ids(flat)
+            arrays[name] = padded
+        for name, weights in self.weights.items():
+            flat, row, slot = _flatten(columns[weights])
+            padded = np.zeros((rows, LIST_LENGTH), np.float32)
+            padded[row, slot] = np.nan_to_num(_number(flat)[0])
+            arrays[f"{name}__weights"] = padded
+        return arrays
+
+    def encode_row(
+        self,
+        values: Mapping[str, Any],
+        asked_at: datetime,
+        vocabularies: Mapping[str, Vocabulary],
+    ) -> Arrays:
+        """One row from plain Python values (a column that is absent is null)."""
+        typed = {
+            **dict.fromkeys(self.numbers, pa.float64()),
+            **dict.fromkeys(self.ages, pa.timestamp("us", tz="UTC")),
+            **dict.fromkeys(self.ids, pa.string()),
+            **dict.fromkeys(self.id_lists, pa.list_(pa.string())),
+            **dict.fromkeys(self.weights.values(), pa.list_(pa.float64())),
+        }
+        columns = {name: pa.array([values.get(name)], kind) for name, kind in typed.items()}
+        asked_at_us = np.array([_epoch_us(asked_at)], np.int64)
+        return self.encode(columns, asked_at_us, vocabularies)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Encoding:
+        return cls(**{**values, "numbers": tuple(values["numbers"]), "ages": tuple(values["ages"])})
+
+
+class Vocabulary:
+    """Known values of a kind, in order; value number n has id n + 2."""
+
+    def __init__(self, name: str, values: Sequence[str]) -> None:
+        self.name = name
+        self.values = list(values)
+        self._values = pa.array(self.values, pa.string())
+
+    def __len__(self) -> int:
+        """Number of ids, padding and unknown included."""
+        return len(self.values) + FIRST_ID
+
+    def ids(self, texts: pa.Array) -> npt.NDArray[np.int32]:
+        """int32 ids of a string array: unknown values 1, nulls 0."""
+        found = pc.index_in(texts, value_set=self._values)
+        ids = pc.fill_null(found, UNKNOWN - FIRST_ID).to_numpy(zero_copy_only=False) + FIRST_ID
+        return np.where(texts.is_null().to_numpy(zero_copy_only=False), PAD, ids).astype(np.int32)
+
+    @classmethod
+    def of(cls, name: str, columns: Iterable[pa.Array]) -> Vocabulary:
+        """The distinct values of text columns or lists of texts, sorted."""
+        seen: set[str] = set()
+        for column in columns:
+            flat = _flatten(column)[0] if pa.types.is_list(column.type) else column
+            seen.update(flat.unique().drop_null().to_pylist())
+        return cls(name, sorted(seen))
+
+
+def plan(features: Iterable[Feature], entity: str) -> Encoding:
+    """The encoding of one entity's features.
+
+    Raises:
+        ProfilestoreError: `weights_of` names a column that the view does not have.
+    """
+    chosen = [feature for feature in features if feature.entity == entity]
+    known = {feature.column for feature in chosen}
+    numbers, ages, left_out = [], [], {}
+    ids, id_lists, weights = {}, {}, {}
+    for feature in chosen:
+        vocabulary = feature.tags.get("vocabulary")
+        if feature.kind == "number":
+            numbers.append(feature.column)
+        elif feature.kind == "timestamp":
+            ages.append(feature.column)
+        elif feature.kind == "text" and vocabulary:
+            ids[feature.column] = vocabulary
+        elif feature.kind == "list_of_text" and vocabulary:
+            id_lists[feature.column] = vocabulary
+        elif feature.kind == "list_of_number" and "weights_of" in feature.tags:
+            weighted = f"{feature.view}__{feature.tags['weights_of']}"
+            if weighted not in known:
+                raise ProfilestoreError(
+                    f"feature {feature.column}: weights_of names {weighted}, "
+                    "which the feature service does not have. Correct the mart's YAML."
+                )
+            weights[weighted] = feature.column
+        else:
+            left_out[feature.column] = (
+                "text without a vocabulary" if "text" in feature.kind else f"a {feature.kind}"
+            )
+    return Encoding(entity, tuple(numbers), tuple(ages), ids, id_lists, weights, left_out)
+
+
+def vocabularies_to_json(vocabularies: Mapping[str, Vocabulary]) -> str:
+    return json.dumps({name: v.values for name, v in vocabularies.items()}, ensure_ascii=False)
+
+
+def vocabularies_from_json(text: str) -> dict[str, Vocabulary]:
+    return {name: Vocabulary(name, values) for name, values in json.loads(text).items()}
+
+
+def _number(column: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Values with 0 for null and NaN, and 1.0 where there is one."""
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    there = np.isfinite(values)
+    return np.where(there, values, 0.0), there.astype(np.float64)
+
+
+def _age_days(
+    column: pa.Array, asked_at_us: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    at = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    there = ~at.is_null().to_numpy(zero_copy_only=False)
+    at_us = pc.fill_null(at, 0).to_numpy(zero_copy_only=False)
+    return np.where(there, (asked_at_us - at_us) / _DAY_US, 0.0), there.astype(np.float64)
+
+
+def _flatten(
+    column: pa.Array,
+) -> tuple[pa.Array, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The first LIST_LENGTH values of each list, with their row and their place in the list."""
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    values = column.flatten()
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    slot = np.arange(len(row)) - starts
+    kept = slot < LIST_LENGTH
+    return values.filter(pa.array(kept)), row[kept], slot[kept]
+
+
+def _epoch_us(at: datetime) -> int:
+    # Timestamps as integers: a float of seconds would round microseconds away.
+    return int(pa.scalar(at, pa.timestamp("us", tz="UTC")).cast(pa.int64()).as_py())

@@ -1,0 +1,347 @@
+"""The one gateway to Feast: training frames from offline, profiles from online."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import pyarrow as pa
+import typeguard
+
+from profilestore.encoding import Feature
+from profilestore.errors import MissingStageError, ProfilestoreError
+from profilestore.settings import Settings
+
+
+@contextmanager
+def _without_typeguard() -> Iterator[None]:
+    """Feast decorates its classes with typeguard's run-time checks, and instruments them while it
+    is imported: two thirds of the three seconds that takes. A service has to be ready in less, and
+    what we pass to Feast is checked by mypy and by our tests."""
+    checked = typeguard.typechecked
+    typeguard.typechecked = lambda target=None, **_: target or (lambda inner: inner)
+    try:
+        yield
+    finally:
+        typeguard.typechecked = checked
+
+
+with _without_typeguard():
+    import feast
+    from feast.errors import FeastObjectNotFoundException
+    from feast.feature_view import FeatureView
+    from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
+    from feast.type_map import feast_value_type_to_python_type
+    from feast.value_type import ValueType
+
+State = Literal["fresh", "stale", "missing"]
+
+_NUMBERS = {
+    ValueType.INT32,
+    ValueType.INT64,
+    ValueType.FLOAT,
+    ValueType.DOUBLE,
+    ValueType.BOOL,
+    ValueType.DECIMAL,
+}
+_NUMBER_LISTS = {
+    ValueType.INT32_LIST,
+    ValueType.INT64_LIST,
+    ValueType.FLOAT_LIST,
+    ValueType.DOUBLE_LIST,
+}
+_KINDS = {
+    **dict.fromkeys(_NUMBERS, "number"),
+    **dict.fromkeys(_NUMBER_LISTS, "list_of_number"),
+    ValueType.UNIX_TIMESTAMP: "timestamp",
+    ValueType.ZONED_TIMESTAMP: "timestamp",
+    ValueType.STRING: "text",
+    ValueType.STRING_LIST: "list_of_text",
+}
+
+# The beginning of time for a full materialisation: before any event that staging lets through.
+_BEGINNING = datetime(1980, 1, 1, tzinfo=UTC)
+_MATERIALIZED = "materialized.json"
+
+
+@dataclass(frozen=True)
+class ViewRecord:
+    """The latest values of one view for one entity.
+
+    Attributes:
+        values: feature -> value; all None unless `state` is fresh.
+        as_of: when they became true; None when nothing is known.
+        state: `fresh`, `stale` (past the view's ttl: values withheld) or `missing`.
+    """
+
+    view: str
+    values: Mapping[str, Any]
+    as_of: datetime | None
+    state: State
+
+
+@dataclass(frozen=True)
+class Person:
+    """Someone who can be asked for: pseudonym, latest event, number of events."""
+
+    user_id: str
+    last_event_at: datetime
+    events: int
+
+
+@dataclass(frozen=True)
+class Materialized:
+    """When the online store was last filled, and with whom, those seen last first."""
+
+    at: datetime
+    people: list[Person]
+
+    def write(self, settings: Settings) -> None:
+        text = json.dumps(
+            {
+                "at": self.at.isoformat(),
+                "people": [[p.user_id, p.last_event_at.isoformat(), p.events] for p in self.people],
+            }
+        )
+        draft = settings.online / f".{_MATERIALIZED}.{os.getpid()}"
+        draft.write_text(text)
+        draft.replace(settings.online / _MATERIALIZED)
+
+    @classmethod
+    def read(cls, settings: Settings) -> Materialized:
+        """What the last `materialize` noted.
+
+        Raises:
+            MissingStageError: there was none.
+        """
+        try:
+            noted = json.loads((settings.online / _MATERIALIZED).read_text())
+        except FileNotFoundError:
+            raise MissingStageError(
+                f"the online store in {settings.online} is empty. Run `make materialize` first."
+            ) from None
+        return cls(
+            at=datetime.fromisoformat(noted["at"]),
+            people=[
+                Person(user, datetime.fromisoformat(last), events)
+                for user, last, events in noted["people"]
+            ],
+        )
+
+
+class FeatureStore:
+    """Feast over one deployment's registry, offline store and online store.
+
+    Raises:
+        MissingStageError: nothing was applied yet.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        if not settings.registry.exists():
+            raise MissingStageError(f"no registry at {settings.registry}. Run `make apply` first.")
+        self._settings = settings
+        self._feast = feast.FeatureStore(repo_path=str(settings.feature_repo))
+
+    def features(self, service: str) -> list[Feature]:
+        """What a feature service declares, in its order.
+
+        Raises:
+            ProfilestoreError: the registry has no such service.
+        """
+        features = []
+        for view in self._views(service):
+            for column in view.features:
+                features.append(
+                    Feature(
+                        view=view.name,
+                        name=column.name,
+                        entity=view.entities[0],
+                        kind=_KINDS.get(column.dtype.to_value_type(), "other"),
+                        description=column.description,
+                        tags=dict(column.tags),
+                    )
+                )
+        return features
+
+    def view_tags(self, service: str) -> dict[str, dict[str, str]]:
+        """Tags of each view of a service, as the mart's YAML gives them."""
+        return {view.name: dict(view.tags) for view in self._views(service)}
+
+    def training_frame(
+        self, service: str, spine: str | pa.Table, *, columns: Sequence[str] | None = None
+    ) -> pa.RecordBatchReader:
+        """Features as they were known at each row of the spine, streamed.
+
+        Args:
+            service: feature service.
+            spine: SQL over the lake, or an Arrow table; with the entities' keys, `event_timestamp`
+                (the instant asked for) and any further columns, which are kept.
+            columns: features to read, as `<view>__<feature>`; all of the service by default.
+
+        Returns:
+            Batches with the spine's columns and one `<view>__<feature>` for each feature, in the
+            spine's order. A value learned after the instant asked for is not among them.
+        """
+        wanted = None if columns is None else set(columns)
+        references = [
+            f"{feature.view}:{feature.name}"
+            for feature in self.features(service)
+            if wanted is None or feature.column in wanted
+        ]
+        job = self._feast.get_historical_features(
+            entity_df=spine,
+            features=references,
+            full_feature_names=True,
+            filter_by_created_timestamp=True,
+        )
+        return job.to_record_batches()
+
+    def keys(self, service: str, entity: str) -> list[str]:
+        """Every key of an entity that some view of the service holds, sorted."""
+        each = " UNION ".join(
+            f"SELECT {entity}_id AS key FROM {view.batch_source.get_table_query_string()}"
+            for view in self._views(service)
+            if view.entities[0] == entity
+        )
+        return [str(key) for key in self._query(f"{each} ORDER BY key")["key"].to_pylist()]
+
+    def changes(
+        self,
+        service: str,
+        entity: str,
+        start: datetime,
+        end: datetime,
+        *,
+        columns: Sequence[str] | None = None,
+    ) -> pa.RecordBatchReader:
+        """Every entity's features at `start`, and again at each later instant up to `end` at which
+        one of its views has a new row; by time.
+
+        With these rows alone one can walk through time and know every entity's features exactly at
+        every instant between.
+        """
+        instants = [
+            f"SELECT {entity}_id, {view.batch_source.timestamp_field} AS event_timestamp "
+            f"FROM {view.batch_source.get_table_query_string()} "
+            f"WHERE event_timestamp > {_literal(start)} AND event_timestamp <= {_literal(end)}"
+            for view in self._views(service)
+            if view.entities[0] == entity
+        ]
+        at_start = [
+            f"SELECT {entity}_id, {_literal(start)} AS event_timestamp "
+            f"FROM {view.batch_source.get_table_query_string()}"
+            for view in self._views(service)
+            if view.entities[0] == entity
+        ]
+        spine = " UNION ".join([*at_start, *instants]) + f" ORDER BY event_timestamp, {entity}_id"
+        return self.training_frame(service, spine, columns=columns)
+
+    def online(
+        self, service: str, entity: str, keys: Sequence[str], *, now: datetime | None = None
+    ) -> list[dict[str, ViewRecord]]:
+        """The latest values of every view of one entity, for each key: view -> record.
+
+        Past its ttl a value is None here as it is offline; Feast's SQLite store does not look.
+        """
+        now = now or datetime.now(UTC)
+        views = [view for view in self._views(service) if view.entities[0] == entity]
+        if not keys or not views:
+            return [{} for _ in keys]
+        response = self._feast.get_online_features(
+            features=[f"{view.name}:{column.name}" for view in views for column in view.features],
+            entity_rows=[{f"{entity}_id": key} for key in keys],
+            full_feature_names=True,
+        ).proto
+        vectors = dict(zip(response.metadata.feature_names.val, response.results, strict=True))
+        return [
+            {view.name: _record(view, vectors, row, now) for view in views}
+            for row in range(len(keys))
+        ]
+
+    def materialize(self, now: datetime | None = None) -> Materialized:
+        """Copy the values that are true now into the online store, and note who is in it."""
+        now = now or datetime.now(UTC)
+        self._feast.materialize(start_date=_BEGINNING, end_date=now)
+        people = self.training_frame(
+            "profile_v1",
+            f"SELECT DISTINCT user_id, {_literal(now)} AS event_timestamp "
+            "FROM lake.main.interactions",
+            columns=["user_activity__last_event_at", "user_activity__events_lifetime"],
+        ).read_all()
+        seen = zip(
+            people["user_id"].to_pylist(),
+            people["user_activity__last_event_at"].to_pylist(),
+            people["user_activity__events_lifetime"].to_pylist(),
+            strict=True,
+        )
+        note = Materialized(
+            at=now,
+            people=sorted(
+                (Person(user, last, events) for user, last, events in seen if last is not None),
+                key=lambda person: (-person.last_event_at.timestamp(), person.user_id),
+            ),
+        )
+        note.write(self._settings)
+        return note
+
+    def registry_hash(self) -> str:
+        """A name for what is registered: views, types, services. Equal registries, equal names."""
+        parts = sorted(
+            [
+                *(
+                    repr(
+                        (view.name, str(view.ttl), [(f.name, str(f.dtype)) for f in view.features])
+                    )
+                    for view in self._feast.list_feature_views()
+                ),
+                *(
+                    repr((s.name, [p.name for p in s.feature_view_projections]))
+                    for s in self._feast.list_feature_services()
+                ),
+            ]
+        )
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def _views(self, service: str) -> list[FeatureView]:
+        try:
+            declared = self._feast.get_feature_service(service, allow_cache=True)
+        except FeastObjectNotFoundException:
+            known = ", ".join(sorted(s.name for s in self._feast.list_feature_services()))
+            raise ProfilestoreError(
+                f"no feature service {service!r} in the registry (it has: {known or 'none'}). "
+                "Run `make apply`."
+            ) from None
+        return [
+            self._feast.get_feature_view(projection.name, allow_registry_cache=True)
+            for projection in declared.feature_view_projections
+        ]
+
+
+def _literal(at: datetime) -> str:
+    return f"TIMESTAMPTZ '{at.astimezone(UTC).isoformat()}'"
+
+
+def _record(view: FeatureView, vectors: Mapping[str, Any], row: int, now: datetime) -> ViewRecord:
+    names = [column.name for column in view.features]
+    cells = [vectors[f"{view.name}__{name}"] for name in names]
+    present = [cell.statuses[row] == FieldStatus.PRESENT for cell in cells]
+    nothing = dict.fromkeys(names)
+    stamps = [cell.event_timestamps[row] for cell in cells]
+    if not any(stamp.seconds for stamp in stamps):
+        return ViewRecord(view.name, nothing, None, "missing")
+    as_of = max(stamp.ToDatetime(UTC) for stamp in stamps)
+    if view.ttl and view.ttl > timedelta(0) and as_of + view.ttl < now:
+        return ViewRecord(view.name, nothing, as_of, "stale")
+    values = {
+        column.name: feast_value_type_to_python_type(cell.values[row], column.dtype.to_value_type())
+        if there
+        else None
+        for column, cell, there in zip(view.features, cells, present, strict=True)
+    }
+    return ViewRecord(view.name, values, as_of, "fresh")

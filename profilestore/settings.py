@@ -1,0 +1,102 @@
+"""Where things lie and how the platform is set: the only reader of `os.environ`.
+
+Every path is derived from one root, so that the whole flow can run on a copy of the project
+(the tests do) by setting `PROFILESTORE_HOME`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Paths and switches of one deployment.
+
+    Attributes:
+        home: the folder that holds `dbt_project/`, `feature_repo/` and `data/`.
+        pseudonym_key: the key for pseudonyms when it comes from the environment, else None and
+            it is read from `key_file`.
+        host, port: where `profilestore serve` listens.
+    """
+
+    home: Path
+    pseudonym_key: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+
+    @property
+    def dbt_project(self) -> Path:
+        return self.home / "dbt_project"
+
+    @property
+    def manifest(self) -> Path:
+        return self.dbt_project / "target" / "manifest.json"
+
+    @property
+    def feature_repo(self) -> Path:
+        return self.home / "feature_repo"
+
+    @property
+    def data(self) -> Path:
+        return self.home / "data"
+
+    @property
+    def raw(self) -> Path:
+        return self.data / "raw"
+
+    @property
+    def lake_catalog(self) -> Path:
+        return self.data / "lake" / "catalog.sqlite"
+
+    @property
+    def lake_files(self) -> Path:
+        return self.data / "lake" / "files"
+
+    @property
+    def registry(self) -> Path:
+        return self.data / "registry.db"
+
+    @property
+    def online(self) -> Path:
+        return self.data / "online"
+
+    @property
+    def models(self) -> Path:
+        return self.data / "models"
+
+    @property
+    def key_file(self) -> Path:
+        return self.data / "keys" / "pseudonym.key"
+
+
+def load_settings() -> Settings:
+    """Read the environment once.
+
+    `PROFILESTORE_HOME` (default: the checkout this package lies in), `PROFILESTORE_PSEUDONYM_KEY`,
+    `PROFILESTORE_HOST`, `PROFILESTORE_PORT`.
+    """
+    env = os.environ
+    home = env.get("PROFILESTORE_HOME")
+    return Settings(
+        home=Path(home).resolve() if home else Path(__file__).resolve().parents[1],
+        pseudonym_key=env.get("PROFILESTORE_PSEUDONYM_KEY") or None,
+        host=env.get("PROFILESTORE_HOST", "127.0.0.1"),
+        port=int(env.get("PROFILESTORE_PORT", "8000")),
+    )
+
+
+def child_environment(**extra: str) -> dict[str, str]:
+    """The environment for a process we start (dbt, feast), with `extra` set on top."""
+    return {**os.environ, **extra}
+
+
+def quiet_tensorflow() -> None:
+    """Set what TensorFlow reads when it is first imported.
+
+    TensorFlow Recommenders 0.7.7 needs the legacy Keras; the log level keeps start-up chatter out.
+    """
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
