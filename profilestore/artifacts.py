@@ -78,13 +78,14 @@ class QueryTower:
     def __call__(self, inputs: Arrays) -> npt.NDArray[np.float32]:
         """Query vector float32 [dimension] of one row of `Encoding.encode`."""
         with self._lock:
-            vector: npt.NDArray[np.float32] = self._run(**tensor_names(inputs))["vector"][0]
+            named = {tensor_name(name): array for name, array in inputs.items()}
+            vector: npt.NDArray[np.float32] = self._run(**named)["vector"][0]
             return vector.copy()
 
 
-def tensor_names(inputs: Arrays) -> Arrays:
-    """The inputs under the names that the exported tower gives them, sorted."""
-    return {name.replace("__", "_"): inputs[name] for name in sorted(inputs)}
+def tensor_name(name: str) -> str:
+    """Name of an input in the exported tower: LiteRT keeps no double underscore."""
+    return name.replace("__", "_")
 
 
 def load_current(settings: Settings) -> Bundle:

@@ -115,9 +115,12 @@ def _run_dbt(arguments: list[str], settings: Settings) -> None:
         for line in process.stdout:
             said.append(line)
             done = step.search(line)
-            if done:
+            if done and " hook: " not in line:
                 bar.total = int(done[2])
                 bar.update()
+        # dbt counts nodes that it inlines, and never says that they are done.
+        bar.total = bar.n
+        bar.refresh()
     if process.returncode:
         sys.stderr.writelines(said)
         raise ProfilestoreError(

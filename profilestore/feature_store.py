@@ -16,6 +16,7 @@ import typeguard
 
 from profilestore.encoding import Feature
 from profilestore.errors import MissingStageError, ProfilestoreError
+from profilestore.lake import latest_snapshot
 from profilestore.settings import Settings
 
 
@@ -60,7 +61,6 @@ _KINDS = {
     **dict.fromkeys(_NUMBERS, "number"),
     **dict.fromkeys(_NUMBER_LISTS, "list_of_number"),
     ValueType.UNIX_TIMESTAMP: "timestamp",
-    ValueType.ZONED_TIMESTAMP: "timestamp",
     ValueType.STRING: "text",
     ValueType.STRING_LIST: "list_of_text",
 }
@@ -204,12 +204,18 @@ class FeatureStore:
 
     def keys(self, service: str, entity: str) -> list[str]:
         """Every key of an entity that some view of the service holds, sorted."""
-        each = " UNION ".join(
-            f"SELECT {entity}_id AS key FROM {view.batch_source.get_table_query_string()}"
-            for view in self._views(service)
-            if view.entities[0] == entity
+        views = [view for view in self._views(service) if view.entities[0] == entity]
+        now = _literal(datetime.now(UTC))
+        spine = " UNION ".join(
+            f"SELECT {entity}_id, {now} AS event_timestamp "
+            f"FROM {view.batch_source.get_table_query_string()}"
+            for view in views
         )
-        return [str(key) for key in self._query(f"{each} ORDER BY key")["key"].to_pylist()]
+        some = f"{views[0].name}__{views[0].features[0].name}"
+        frame = self.training_frame(
+            service, f"{spine} ORDER BY {entity}_id", columns=[some]
+        ).read_all()
+        return [str(key) for key in frame[f"{entity}_id"].to_pylist()]
 
     def changes(
         self,
@@ -226,20 +232,21 @@ class FeatureStore:
         With these rows alone one can walk through time and know every entity's features exactly at
         every instant between.
         """
-        instants = [
-            f"SELECT {entity}_id, {view.batch_source.timestamp_field} AS event_timestamp "
-            f"FROM {view.batch_source.get_table_query_string()} "
-            f"WHERE event_timestamp > {_literal(start)} AND event_timestamp <= {_literal(end)}"
+        tables = [
+            (view.batch_source.get_table_query_string(), view.batch_source.timestamp_field)
             for view in self._views(service)
             if view.entities[0] == entity
         ]
         at_start = [
-            f"SELECT {entity}_id, {_literal(start)} AS event_timestamp "
-            f"FROM {view.batch_source.get_table_query_string()}"
-            for view in self._views(service)
-            if view.entities[0] == entity
+            f"SELECT {entity}_id, {_literal(start)} AS event_timestamp FROM {table}"
+            for table, _ in tables
         ]
-        spine = " UNION ".join([*at_start, *instants]) + f" ORDER BY event_timestamp, {entity}_id"
+        later = [
+            f"SELECT {entity}_id, {at} AS event_timestamp FROM {table} "
+            f"WHERE {at} > {_literal(start)} AND {at} <= {_literal(end)}"
+            for table, at in tables
+        ]
+        spine = f"{' UNION '.join([*at_start, *later])} ORDER BY event_timestamp, {entity}_id"
         return self.training_frame(service, spine, columns=columns)
 
     def online(
@@ -289,6 +296,10 @@ class FeatureStore:
         )
         note.write(self._settings)
         return note
+
+    def lake_snapshot(self) -> int:
+        """Number of the lake's latest snapshot."""
+        return latest_snapshot(self._settings.lake_catalog, self._settings.lake_files)
 
     def registry_hash(self) -> str:
         """A name for what is registered: views, types, services. Equal registries, equal names."""

@@ -71,5 +71,14 @@ def attach_lake(
     )
 
 
+def latest_snapshot(catalog: Path, files: Path) -> int:
+    """Number of the lake's latest snapshot."""
+    with connect() as connection:
+        attach_lake(connection, catalog, files)
+        row = connection.execute("SELECT max(snapshot_id) FROM lake.snapshots()").fetchone()
+    assert row is not None  # an aggregate always gives a row
+    return int(row[0])
+
+
 def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")

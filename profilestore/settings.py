@@ -7,7 +7,7 @@ Every path is derived from one root, so that the whole flow can run on a copy of
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -23,7 +23,7 @@ class Settings:
     """
 
     home: Path
-    pseudonym_key: str | None = None
+    pseudonym_key: str | None = field(default=None, repr=False)
     host: str = "127.0.0.1"
     port: int = 8000
 

@@ -6,7 +6,6 @@ import re
 
 from profilestore.errors import InputError
 
-# ZonedTimestamp and not UnixTimestamp: the latter keeps whole seconds.
 _SCALARS = {
     "boolean": "Bool",
     "bool": "Bool",
@@ -25,9 +24,9 @@ _SCALARS = {
     "text": "String",
     "string": "String",
     "blob": "Bytes",
-    "timestamp with time zone": "ZonedTimestamp",
-    "timestamptz": "ZonedTimestamp",
 }
+
+_INSTANTS = ("timestamp with time zone", "timestamptz")
 
 # Types that look as if they had a place, and what to do instead.
 _REFUSED = {
@@ -46,13 +45,27 @@ _DECIMAL = re.compile(r"(?:decimal|numeric)(?:\(\s*\d+\s*(?:,\s*\d+\s*)?\))?")
 _ARRAY = re.compile(r"(?P<item>.+?)\s*\[\d*\]")
 
 
-def feast_type(mart: str, column: str, data_type: str) -> str:
+def feast_type(mart: str, column: str, data_type: str, unit: str | None = None) -> str:
     """The expression of the Feast type, for example `Array(String)`.
+
+    Args:
+        unit: what the column's YAML says of its unit. Both of Feast's timestamp types keep whole
+            seconds, so a timestamp has to declare `unit: seconds`.
 
     Raises:
         InputError: no Feast type holds it without loss.
     """
     spelled = " ".join(data_type.lower().split())
+    if spelled in _INSTANTS:
+        if unit == "seconds":
+            return "UnixTimestamp"
+        raise _refusal(
+            mart,
+            column,
+            data_type,
+            "Feast keeps timestamps to the second; cut it with date_trunc('second', ...) and "
+            "declare `unit: seconds`, or use bigint of epoch_us()",
+        )
     array = _ARRAY.fullmatch(spelled)
     if array:
         return f"Array({_array_item(mart, column, data_type, array['item'])})"
@@ -62,15 +75,14 @@ def feast_type(mart: str, column: str, data_type: str) -> str:
 def _array_item(mart: str, column: str, data_type: str, item: str) -> str:
     if _ARRAY.fullmatch(item):
         raise _refusal(mart, column, data_type, "Feast's arrays of arrays lose their inner type")
-    scalar = _scalar(mart, column, data_type, item)
-    if scalar == "ZonedTimestamp":
+    if item in _INSTANTS:
         raise _refusal(
             mart,
             column,
             data_type,
-            "Feast keeps arrays of timestamps to the second only; use bigint[] of epoch_us()",
+            "Feast keeps timestamps to the second; use bigint[] of epoch_us()",
         )
-    return scalar
+    return _scalar(mart, column, data_type, item)
 
 
 def _scalar(mart: str, column: str, data_type: str, spelled: str) -> str:

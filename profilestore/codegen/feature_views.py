@@ -45,7 +45,9 @@ def check_fresh(settings: Settings) -> None:
 def render(marts: list[Mart]) -> str:
     """The module's text. The same marts give the same bytes."""
     expressions = {
-        (mart.name, column.name): feast_type(mart.name, column.name, column.data_type)
+        (mart.name, column.name): feast_type(
+            mart.name, column.name, column.data_type, column.tags.get("unit")
+        )
         for mart in marts
         for column in mart.features
     }

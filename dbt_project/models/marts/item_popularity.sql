@@ -21,6 +21,7 @@ select
     {%- endfor %}
     events_lifetime::bigint as events_lifetime,
     (value_sum_lifetime / nullif(valued_lifetime, 0))::double as value_mean_lifetime,
-    first_event_at,
-    last_event_at
+    -- Feast keeps timestamps to the second: what is finer is cut here, for all readers alike.
+    date_trunc('second', first_event_at) as first_event_at,
+    date_trunc('second', last_event_at) as last_event_at
 from windowed

@@ -28,6 +28,7 @@ select
         / nullif(valued_90d * (valued_90d - 1), 0)::double
     ) as value_stddev_90d,
     (value_sum_lifetime / nullif(valued_lifetime, 0))::double as value_mean_lifetime,
-    first_event_at,
-    last_event_at
+    -- Feast keeps timestamps to the second: what is finer is cut here, for all readers alike.
+    date_trunc('second', first_event_at) as first_event_at,
+    date_trunc('second', last_event_at) as last_event_at
 from windowed

@@ -30,6 +30,13 @@ where
     {% endfor %}
 {% endtest %}
 
+{# Feast keeps timestamps to the second: a finer one would differ between offline and online. #}
+{% test whole_seconds(model, column_name) %}
+select *
+from {{ model }}
+where {{ column_name }} <> date_trunc('second', {{ column_name }})
+{% endtest %}
+
 {% test asked_before(model) %}
 select *
 from {{ model }}

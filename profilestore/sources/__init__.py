@@ -1,0 +1,10 @@
+"""Where raw logs come from: one module per source, one function that writes them.
+
+`write_raw_logs` leaves Parquet files in `data/raw/<pack>/`, which the dbt project stages, and
+`clock.json` beside them. Nothing here changes a raw value or a raw time.
+"""
+
+from profilestore.sources.clock import Clock, active_origin, read_clock
+from profilestore.sources.raw_log import PACKS, RawLog, write_raw_logs
+
+__all__ = ["PACKS", "Clock", "RawLog", "active_origin", "read_clock", "write_raw_logs"]

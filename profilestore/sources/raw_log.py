@@ -1,0 +1,229 @@
+"""Write the raw log of a source: whole or not at all.
+
+```
+data/raw/active.json         which pack is read, and where it came from; written last
+data/raw/<pack>/*.parquet    the rows, as they are
+data/raw/<pack>/clock.json   what staging adds to each time
+data/raw/<pack>/source.json  which log the clock was chosen for
+```
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from profilestore.errors import InputError
+from profilestore.settings import Settings
+from profilestore.sources.clock import ACTIVE_FILE, CLOCK_FILE, Clock, Shift, read_clock_file
+from profilestore.sources.files import Files
+from profilestore.sources.movielens import MovieLens
+from profilestore.sources.source import RawTables, Source
+
+PACKS = ("movielens",)
+"""Names that can be given instead of a folder."""
+
+SOURCE_FILE = "source.json"
+
+
+@dataclass(frozen=True)
+class RawLog:
+    """What was written.
+
+    Attributes:
+        source_pack: the folder below `data/raw/`.
+        origin: where the rows came from.
+        folder: where they lie now.
+        rows: rows of each table.
+        clock: the clock that staging reads.
+    """
+
+    source_pack: str
+    origin: str
+    folder: Path
+    rows: Mapping[str, int]
+    clock: Clock
+
+
+def write_raw_logs(source: str, settings: Settings, *, now: datetime) -> RawLog:
+    """Read a source, check it, and make it the active raw log.
+
+    Args:
+        source: the name of a pack (`movielens`) or the path of a folder with `profilestore.yaml`.
+            A folder that bears the name of a pack is meant by `./movielens`.
+        settings: where to write.
+        now: an aware time; the shift of a new log is chosen by it.
+
+    A pack that was written before from the same origin keeps its shift. On any failure the files
+    below `data/raw` stay as they were.
+
+    Raises:
+        InputError: the source is not there or is not what it has to be, or the disk refused.
+        ValueError: `now` has no zone.
+    """
+    if now.tzinfo is None:
+        raise ValueError("now must have a zone")
+    now = now.astimezone(UTC)
+    opened = open_source(source)
+    tables = opened.read(now=now)
+    try:
+        with _only_writer(settings.raw):
+            clock = _clock(opened, tables, settings, now)
+            return _write(opened, tables, clock, settings.raw)
+    except (duckdb.Error, OSError) as error:
+        said = str(error).splitlines()[0]
+        raise InputError(f"{settings.raw}: the raw log could not be written: {said}") from None
+    finally:
+        tables.connection.close()
+
+
+def open_source(source: str) -> Source:
+    """The source that a name or a path means.
+
+    Raises:
+        InputError: it is neither a known pack nor a folder.
+    """
+    if source == "movielens":
+        return MovieLens()
+    known = f"known packs: {', '.join(PACKS)}"
+    path = Path(source).expanduser()
+    if source and path.is_dir():
+        return Files(path)
+    if not source or not path.exists():
+        raise InputError(
+            f"source {source!r}: there is no such pack ({known}) and no such folder. "
+            "Needed the name of a pack, or the path of a folder with profilestore.yaml in it."
+        )
+    raise InputError(f"source {source!r}: this is a file; needed a folder, or a pack ({known}).")
+
+
+def _clock(source: Source, tables: RawTables, settings: Settings, now: datetime) -> Clock:
+    """The clock of this log: the one it has, with the span of today, or a new one."""
+    folder = settings.raw / source.name
+    if (folder / CLOCK_FILE).exists() and _same_log(source, tables.shift, folder):
+        kept = read_clock_file(folder / CLOCK_FILE)
+        return replace(
+            kept, first_event_at=tables.first_event_at, last_event_at=tables.last_event_at
+        )
+    return Clock(
+        shift_seconds=tables.shift.seconds(last_event_at=tables.last_event_at, now=now),
+        chosen_at=now,
+        first_event_at=tables.first_event_at,
+        last_event_at=tables.last_event_at,
+        why=tables.shift.why,
+    )
+
+
+def _same_log(source: Source, shift: Shift, folder: Path) -> bool:
+    """Whether the clock in `folder` was chosen for this log.
+
+    Raises:
+        InputError: it was, but with another rule: moving all times is for the owner to decide.
+    """
+    path = folder / SOURCE_FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        origin, rule = str(found["origin"]), str(found["shift"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    if origin != source.origin:
+        return False
+    if rule != shift.value:
+        raise InputError(
+            f"shift: found {shift.value!r}, but the times of this log were written with {rule!r} "
+            f"before. Set it back, or delete the folder {folder} to choose again."
+        )
+    return True
+
+
+@contextmanager
+def _only_writer(raw: Path) -> Iterator[None]:
+    """Wait for any other writer, and clear away what one that was killed has left."""
+    raw.mkdir(parents=True, exist_ok=True)
+    handle = os.open(raw, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        _tidy(raw)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _tidy(raw: Path) -> None:
+    for former in raw.glob(".*.old"):
+        folder = raw / former.name.removeprefix(".").removesuffix(".old")
+        if folder.exists():
+            shutil.rmtree(former)
+        else:
+            former.rename(folder)
+    for draft in raw.glob(".*.new"):
+        if draft.is_dir():
+            shutil.rmtree(draft)
+        else:
+            draft.unlink()
+
+
+def _write(source: Source, tables: RawTables, clock: Clock, raw: Path) -> RawLog:
+    folder = raw / source.name
+    draft = raw / f".{source.name}.new"
+    active_draft = raw / f".{ACTIVE_FILE}.new"
+    about = {"source_pack": source.name, "origin": source.origin}
+    try:
+        draft.mkdir()
+        rows = {
+            name: _write_parquet(tables.connection, query, draft / f"{name}.parquet")
+            for name, query in tables.queries.items()
+        }
+        (draft / CLOCK_FILE).write_text(clock.to_json(), encoding="utf-8")
+        (draft / SOURCE_FILE).write_text(_json(about | {"shift": tables.shift.value}), "utf-8")
+        # All that can run out of space happens before the first rename.
+        active_draft.write_text(_json(about), "utf-8")
+        for file in (*draft.iterdir(), draft, active_draft):
+            _sync(file)
+        _swap(draft, folder)
+        active_draft.replace(raw / ACTIVE_FILE)
+        _sync(raw)
+    finally:
+        _tidy(raw)
+    return RawLog(source.name, source.origin, folder, rows, clock)
+
+
+def _swap(draft: Path, folder: Path) -> None:
+    """Put `draft` in the place of `folder`, which a rename can only do with an empty one.
+
+    A process that is killed between the two renames leaves no folder; the next writer brings the
+    former one back (`_tidy`).
+    """
+    former = folder.with_name(f".{folder.name}.old")
+    if folder.exists():
+        folder.rename(former)
+    draft.rename(folder)
+
+
+def _write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
+    name = str(path).replace("'", "''")
+    connection.execute(f"COPY ({query}) TO '{name}' (FORMAT parquet, COMPRESSION zstd)")
+    counted = connection.execute(f"SELECT count(*) FROM read_parquet('{name}')").fetchone()
+    assert counted is not None
+    return int(counted[0])
+
+
+def _json(values: Mapping[str, str]) -> str:
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
