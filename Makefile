@@ -77,7 +77,7 @@ train: $(STAMPS)/train ## Train the two-tower from offline features; evaluate; e
 
 $(STAMPS)/train: $(STAMPS)/apply $(TRAINING)
 	@echo "== train: two-tower from point-in-time features"
-	$(RUN) train
+	$(RUN) train $(if $(CONFIG),--config $(CONFIG))
 	@touch $@
 
 # Always: values change as time passes, though no event came.

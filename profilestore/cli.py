@@ -109,7 +109,7 @@ def _run_dbt(arguments: list[str], settings: Settings) -> None:
             stderr=subprocess.STDOUT,
             text=True,
         ) as process,
-        tqdm(desc="dbt build", unit="node") as bar,
+        tqdm(desc="dbt build", unit="node", disable=None) as bar,
     ):
         assert process.stdout is not None
         for line in process.stdout:
@@ -164,7 +164,8 @@ def _materialize(_: argparse.Namespace, settings: Settings) -> None:
 
     done = FeatureStore(settings).materialize()
     print(
-        f"{len(done.people):,} people are online with what was true at {done.at:%Y-%m-%d %H:%M:%S} UTC"
+        f"{len(done.people):,} people are online with what was true at "
+        f"{done.at:%Y-%m-%d %H:%M:%S} UTC"
     )
 
 

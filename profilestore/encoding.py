@@ -20,6 +20,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,7 @@ class Encoding:
             **dict.fromkeys(self.id_lists, pa.list_(pa.string())),
             **dict.fromkeys(self.weights.values(), pa.list_(pa.float64())),
         }
-        columns = {name: pa.array([values.get(name)], kind) for name, kind in typed.items()}
+        columns = {name: pa.array([_plain(values.get(name))], kind) for name, kind in typed.items()}
         asked_at_us = np.array([_epoch_us(asked_at)], np.int64)
         return self.encode(columns, asked_at_us, vocabularies)
 
@@ -216,11 +217,16 @@ def plan(features: Iterable[Feature], entity: str) -> Encoding:
                     f"feature {feature.column}: weights_of names {weighted}, "
                     "which the feature service does not have. Correct the mart's YAML."
                 )
-            weights[weighted] = feature.column
+            if weighted in weights:
+                left_out[feature.column] = f"{weighted} has weights already"
+            else:
+                weights[weighted] = feature.column
         else:
             left_out[feature.column] = (
                 "text without a vocabulary" if "text" in feature.kind else f"a {feature.kind}"
             )
+    for weighted in weights.keys() - id_lists.keys():
+        left_out[weights.pop(weighted)] = f"weights of {weighted}, which has no ids"
     return Encoding(entity, tuple(numbers), tuple(ages), ids, id_lists, weights, left_out)
 
 
@@ -230,6 +236,14 @@ def vocabularies_to_json(vocabularies: Mapping[str, Vocabulary]) -> str:
 
 def vocabularies_from_json(text: str) -> dict[str, Vocabulary]:
     return {name: Vocabulary(name, values) for name, values in json.loads(text).items()}
+
+
+def _plain(value: Any) -> Any:
+    """The same value, numbers as floats: Arrow makes a double neither of a decimal nor of an
+    integer above 2^53, and both come from the online store."""
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return float(value) if isinstance(value, int | Decimal) else value
 
 
 def _number(column: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

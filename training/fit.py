@@ -1,0 +1,289 @@
+"""One training run, from the feature service to the current bundle."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from profilestore.encoding import Arrays
+from profilestore.feature_store import FeatureStore
+from profilestore.settings import Settings, quiet_tensorflow
+
+quiet_tensorflow()
+import tensorflow as tf  # noqa: E402  # reads the environment when it is imported
+
+from profilestore.sources import read_clock  # noqa: E402
+from training.baselines import ItemKNN, Popularity  # noqa: E402
+from training.config import TrainConfig, load_config  # noqa: E402
+from training.dataset import (  # noqa: E402
+    ITEM_VOCABULARY,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Dataset,
+    load_dataset,
+)
+from training.evaluate import ItemTimeline, TwoTowerScorer, from_epoch_us  # noqa: E402
+from training.export import export_bundle  # noqa: E402
+from training.pretrain import co_occurrence, spectral_embedding  # noqa: E402
+from training.ranking import Scorer, ndcg, rank_all  # noqa: E402
+from training.towers import candidate_tower, embeddings, query_tower  # noqa: E402
+from training.two_tower import TwoTower, sampling_probability  # noqa: E402
+
+# Rows of the validation window that are ranked after each epoch and to tune the baselines.
+_VALIDATION_ROWS = 3000
+
+
+@dataclass(frozen=True)
+class WarmCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up over the first epoch, then a cosine down to zero."""
+
+    peak: float
+    steps_an_epoch: int
+    epochs: int
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        warm = tf.cast(self.steps_an_epoch, tf.float32)
+        whole = tf.cast(self.steps_an_epoch * self.epochs, tf.float32)
+        at = tf.cast(step, tf.float32)
+        falling = 0.5 * (1.0 + tf.cos(np.pi * (at - warm) / tf.maximum(whole - warm, 1.0)))
+        return self.peak * tf.where(at < warm, (at + 1.0) / warm, falling)
+
+
+def fit(settings: Settings, config_path: Path | None = None) -> Path:
+    """Train, evaluate beside the baselines, export; the bundle's folder."""
+    config = load_config(config_path)
+    store = FeatureStore(settings)
+    tf.keras.utils.set_random_seed(config.seed)
+    devices = [device.name for device in tf.config.list_physical_devices("GPU")]
+    print(f"device: {devices[0] if devices else 'CPU'}")
+
+    started = time.monotonic()
+    dataset = load_dataset(store, config)
+    print(
+        f"{len(dataset.split):,} interactions with point-in-time features in "
+        f"{time.monotonic() - started:.1f} s: train {len(dataset.rows(TRAIN)):,}, "
+        f"validation {len(dataset.rows(VALIDATION)):,}, test {len(dataset.rows(TEST)):,}"
+    )
+    model = build(config, dataset)
+    validation, test = dataset.rows(VALIDATION), dataset.rows(TEST)
+    timeline = ItemTimeline(
+        store,
+        config,
+        dataset,
+        int(dataset.asked_at_us[validation[0]]),
+        int(dataset.asked_at_us[test[-1]]),
+    )
+    started = time.monotonic()
+    curve = train(model, config, dataset, timeline)
+    seconds = time.monotonic() - started
+
+    def two_tower(rows: np.ndarray) -> Scorer:
+        return TwoTowerScorer(model.query_tower, model.candidate_tower, dataset, rows, timeline)
+
+    baselines = tuned_baselines(dataset)
+    rankings = {
+        scorer.name: rank_all(dataset, test, scorer) for scorer in (two_tower(test), *baselines)
+    }
+    metrics = {
+        "protocol": _protocol(settings, dataset),
+        "test": {name: ranking.metrics() for name, ranking in rankings.items()},
+        "curve": curve,
+        "training_seconds": seconds,
+        "device": devices[0] if devices else "CPU",
+        "by_history": _by_history(dataset, test, rankings["two-tower"].ranks),
+    }
+    metrics["lift"] = _lift(metrics["test"])
+    path = export_bundle(
+        settings, store, config, dataset, model.query_tower, model.candidate_tower, metrics
+    )
+    _say(metrics, path)
+    return path
+
+
+def build(config: TrainConfig, dataset: Dataset) -> TwoTower:
+    """The untrained model; its normalisers know the training window only."""
+    rows = dataset.rows(TRAIN)
+    items = dataset.candidate["item_id"][rows]
+    similarity = co_occurrence(
+        dataset.user[rows],
+        items.astype(np.int64),
+        len(dataset.vocabularies[ITEM_VOCABULARY]),
+        config.pretrain_shrink,
+    )
+    start = spectral_embedding(similarity, config.dimension, config.pretrain_scale, config.seed)
+    shared = embeddings(config, dataset.vocabularies, {ITEM_VOCABULARY: start})
+    return TwoTower(
+        config,
+        query_tower(config, dataset.query_encoding, shared, dataset.query["numbers"][rows]),
+        candidate_tower(
+            config, dataset.candidate_encoding, shared, dataset.candidate["numbers"][rows]
+        ),
+        sampling_probability(items, len(dataset.vocabularies[ITEM_VOCABULARY])),
+    )
+
+
+def train(
+    model: TwoTower, config: TrainConfig, dataset: Dataset, timeline: ItemTimeline
+) -> list[dict[str, float]]:
+    """Fit until validation NDCG@10 stops rising; the model keeps the best weights.
+
+    Returns:
+        One entry an epoch: mean loss, validation NDCG@10.
+    """
+    rows = dataset.rows(TRAIN)
+    validation = _sample(dataset.rows(VALIDATION))
+    batch_size = min(config.batch_size, len(rows))
+    steps = len(rows) // batch_size
+    model.compile(
+        optimizer=tf.keras.optimizers.Adam(WarmCosine(config.learning_rate, steps, config.epochs))
+    )
+    batches = iter(_batches(dataset, rows, batch_size, config.seed))
+    step = tf.function(model.train_step, reduce_retracing=True)
+    curve: list[dict[str, float]] = []
+    best, best_weights = -1.0, model.get_weights()
+    for epoch in range(config.epochs):
+        losses = []
+        with tqdm(
+            total=steps, desc=f"epoch {epoch + 1}", unit="step", leave=False, disable=None
+        ) as bar:
+            for _ in range(steps):
+                losses.append(step(next(batches))["loss"])
+                bar.update()
+        scorer = TwoTowerScorer(
+            model.query_tower, model.candidate_tower, dataset, validation, timeline
+        )
+        reached = rank_all(dataset, validation, scorer).metrics()["ndcg@10"]
+        curve.append(
+            {"epoch": epoch + 1, "loss": float(np.mean(losses)), "validation_ndcg@10": reached}
+        )
+        print(f"epoch {epoch + 1}: loss {curve[-1]['loss']:.3f}, validation NDCG@10 {reached:.4f}")
+        if reached > best:
+            best, best_weights, best_epoch = reached, model.get_weights(), epoch
+        elif epoch - best_epoch >= config.patience:
+            break
+    model.set_weights(best_weights)
+    return curve
+
+
+def tuned_baselines(dataset: Dataset) -> list[Scorer]:
+    """Popularity and item-kNN, each with the setting that does best on the validation window."""
+    validation = _sample(dataset.rows(VALIDATION))
+
+    def best(makers: list[Any]) -> Scorer:
+        reached = [rank_all(dataset, validation, make()).metrics()["ndcg@10"] for make in makers]
+        chosen: Scorer = makers[int(np.argmax(reached))]()
+        return chosen
+
+    return [
+        best([lambda days=days: Popularity(dataset, days) for days in (None, 30, 90, 365)]),
+        best(
+            [
+                lambda newest=newest, shrink=shrink: ItemKNN(dataset, newest=newest, shrink=shrink)
+                for newest in (1, 3, 10, 50)
+                for shrink in (0.0, 20.0)
+            ]
+        ),
+    ]
+
+
+def _batches(
+    dataset: Dataset, rows: np.ndarray, batch_size: int, seed: int
+) -> Iterator[tuple[Arrays, Arrays]]:
+    """Endless batches, each epoch in an order of its own; gathered ahead of the step by tf.data."""
+    order = tf.data.Dataset.from_generator(
+        lambda: _row_batches(rows, batch_size, seed),
+        output_signature=tf.TensorSpec((batch_size,), tf.int64),
+    )
+    query = {name: tf.constant(array) for name, array in dataset.query.items()}
+    candidate = {name: tf.constant(array) for name, array in dataset.candidate.items()}
+
+    def take(batch: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        return (
+            {name: tf.gather(array, batch) for name, array in query.items()},
+            {name: tf.gather(array, batch) for name, array in candidate.items()},
+        )
+
+    return order.map(take, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def _row_batches(rows: np.ndarray, batch_size: int, seed: int) -> Iterator[np.ndarray]:
+    random = np.random.default_rng(seed)
+    while True:
+        order = random.permutation(rows)
+        for start in range(0, len(order) - batch_size + 1, batch_size):
+            yield order[start : start + batch_size]
+
+
+def _sample(rows: np.ndarray) -> np.ndarray:
+    """At most _VALIDATION_ROWS rows, evenly spaced."""
+    return rows[:: max(1, -(-len(rows) // _VALIDATION_ROWS))]
+
+
+def _protocol(settings: Settings, dataset: Dataset) -> dict[str, Any]:
+    """How the figures were come by, with times on the log's own clock."""
+    clock = read_clock(settings)
+
+    def span(split: int) -> dict[str, Any]:
+        rows = dataset.rows(split)
+        first, last = (from_epoch_us(dataset.asked_at_us[rows[end]]) for end in (0, -1))
+        return {
+            "rows": len(rows),
+            "people": len(np.unique(dataset.user[rows])),
+            "from": clock.to_log(first).isoformat(),
+            "to": clock.to_log(last).isoformat(),
+        }
+
+    return {
+        "split": "by time: the latest events are the test, those before them the validation",
+        "train": span(TRAIN),
+        "validation": span(VALIDATION),
+        "test": span(TEST),
+        "candidates": len(dataset.item_ids),
+        "ranking": (
+            "each test event is one row; its item is ranked among all items of the catalogue that "
+            "the person had not turned to yet, with features as known one microsecond before it; "
+            "ties at random; baselines tuned on the validation window"
+        ),
+    }
+
+
+def _by_history(dataset: Dataset, rows: np.ndarray, ranks: np.ndarray) -> list[dict[str, Any]]:
+    """NDCG@10 by the number of items in the history that the model was given."""
+    column = next(
+        name for name, kind in dataset.query_encoding.id_lists.items() if kind == ITEM_VOCABULARY
+    )
+    length = np.count_nonzero(dataset.query[column][rows], axis=1)
+    gain = ndcg(ranks)
+    groups = {"0 to 4": (0, 4), "5 to 19": (5, 19), "20 to 49": (20, 49), "50": (50, 50)}
+    return [
+        {"history": name, "rows": int(chosen.sum()), "ndcg@10": float(gain[chosen].mean())}
+        for name, (low, high) in groups.items()
+        if (chosen := (length >= low) & (length <= high)).any()
+    ]
+
+
+def _lift(test: dict[str, dict[str, float]]) -> dict[str, float]:
+    """By how much the two-tower's NDCG@10 is above each baseline's, as a share of the latter."""
+    own = test["two-tower"]["ndcg@10"]
+    return {
+        name: own / max(figures["ndcg@10"], 1e-9) - 1.0
+        for name, figures in test.items()
+        if name != "two-tower"
+    }
+
+
+def _say(metrics: dict[str, Any], path: Path) -> None:
+    print(f"\n{'test window':44} recall@10  NDCG@10     MRR  coverage")
+    for name, figures in metrics["test"].items():
+        print(
+            f"{name:44} {figures['recall@10']:9.4f} {figures['ndcg@10']:8.4f} "
+            f"{figures['mrr']:7.4f} {figures['coverage@10']:9.1%}"
+        )
+    print(f"bundle and report: {path}")
