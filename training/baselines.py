@@ -42,7 +42,8 @@ class ItemKNN:
 
     Similarity is the cosine between the sets of people of two items, its denominator raised by
     `shrink` so that few common people count for less; a person's score of an item is the sum of its
-    similarities to the last `newest` items of the history at the row's own instant.
+    similarities to the last `newest` items of the history at the row's own instant. Items of equal
+    score, and those of a person without history, are ordered by popularity at that instant.
     """
 
     def __init__(self, dataset: Dataset, *, newest: int, shrink: float) -> None:
@@ -53,11 +54,13 @@ class ItemKNN:
         )
         self._history = history_items(dataset)
         self._newest = newest
+        self._popularity = Popularity(dataset, None)
 
     def scores(self, row: int) -> npt.NDArray[np.float64]:
         recent = self._history[row, : self._newest]
         recent = recent[recent >= 0]
-        return np.asarray(self._similarity[recent].sum(axis=0)).ravel()
+        similarity = np.asarray(self._similarity[recent].sum(axis=0)).ravel()
+        return similarity + 1e-9 * self._popularity.scores(row)
 
 
 def history_items(dataset: Dataset) -> npt.NDArray[np.int64]:

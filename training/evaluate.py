@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from profilestore.encoding import Arrays
 from profilestore.feature_store import FeatureStore
 from training.config import TrainConfig
 from training.dataset import ITEM_VOCABULARY, Dataset, epoch_us, gather, index_in
+from training.runtime import tf
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH = 8192

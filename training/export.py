@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from profilestore.artifacts import QueryTower, new_bundle, tensor_name
 from profilestore.encoding import vocabularies_to_json
@@ -20,6 +21,7 @@ from training.config import TrainConfig
 from training.dataset import Dataset, gather
 from training.evaluate import ItemTimeline, predict
 from training.report import write_report
+from training.runtime import tf
 
 # How far the vectors of the exported query tower may be from those of the trained one.
 _TOLERANCE = 1e-4
@@ -63,8 +65,9 @@ def export_bundle(
         np.save(folder / "item_vectors.npy", vectors)
         (folder / "query_tower.tflite").write_bytes(_to_litert(query_tower))
         _check_same(folder / "query_tower.tflite", query_tower, dataset)
-        query_tower.export(str(folder / "saved_model" / "query_tower"))
-        candidate_tower.export(str(folder / "saved_model" / "candidate_tower"))
+        with redirect_stdout(StringIO()):  # Keras prints the signature of what it exports
+            query_tower.export(str(folder / "saved_model" / "query_tower"))
+            candidate_tower.export(str(folder / "saved_model" / "candidate_tower"))
         _write_json(folder / "metrics.json", metrics)
         write_report(folder, version, manifest, metrics)
     return settings.models / version

@@ -13,15 +13,11 @@ from tqdm import tqdm
 
 from profilestore.encoding import Arrays
 from profilestore.feature_store import FeatureStore
-from profilestore.settings import Settings, quiet_tensorflow
-
-quiet_tensorflow()
-import tensorflow as tf  # noqa: E402  # reads the environment when it is imported
-
-from profilestore.sources import read_clock  # noqa: E402
-from training.baselines import ItemKNN, Popularity  # noqa: E402
-from training.config import TrainConfig, load_config  # noqa: E402
-from training.dataset import (  # noqa: E402
+from profilestore.settings import Settings
+from profilestore.sources import read_clock
+from training.baselines import ItemKNN, Popularity
+from training.config import TrainConfig, load_config
+from training.dataset import (
     ITEM_VOCABULARY,
     TEST,
     TRAIN,
@@ -29,12 +25,13 @@ from training.dataset import (  # noqa: E402
     Dataset,
     load_dataset,
 )
-from training.evaluate import ItemTimeline, TwoTowerScorer, from_epoch_us  # noqa: E402
-from training.export import export_bundle  # noqa: E402
-from training.pretrain import co_occurrence, spectral_embedding  # noqa: E402
-from training.ranking import Scorer, ndcg, rank_all  # noqa: E402
-from training.towers import candidate_tower, embeddings, query_tower  # noqa: E402
-from training.two_tower import TwoTower, sampling_probability  # noqa: E402
+from training.evaluate import ItemTimeline, TwoTowerScorer, from_epoch_us
+from training.export import export_bundle
+from training.pretrain import co_occurrence, spectral_embedding
+from training.ranking import Scorer, ndcg, rank_all
+from training.runtime import DEVICE, tf
+from training.towers import candidate_tower, embeddings, query_tower
+from training.two_tower import TwoTower, sampling_probability
 
 # Rows of the validation window that are ranked after each epoch and to tune the baselines.
 _VALIDATION_ROWS = 3000
@@ -61,8 +58,7 @@ def fit(settings: Settings, config_path: Path | None = None) -> Path:
     config = load_config(config_path)
     store = FeatureStore(settings)
     tf.keras.utils.set_random_seed(config.seed)
-    devices = [device.name for device in tf.config.list_physical_devices("GPU")]
-    print(f"device: {devices[0] if devices else 'CPU'}")
+    print(f"device: {DEVICE}")
 
     started = time.monotonic()
     dataset = load_dataset(store, config)
@@ -96,7 +92,7 @@ def fit(settings: Settings, config_path: Path | None = None) -> Path:
         "test": {name: ranking.metrics() for name, ranking in rankings.items()},
         "curve": curve,
         "training_seconds": seconds,
-        "device": devices[0] if devices else "CPU",
+        "device": DEVICE,
         "by_history": _by_history(dataset, test, rankings["two-tower"].ranks),
     }
     metrics["lift"] = _lift(metrics["test"])

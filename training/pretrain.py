@@ -33,11 +33,10 @@ def co_occurrence(
     common = (touched.T @ touched).tocsr()
     people = common.diagonal()
     common.setdiag(0)
+    common.eliminate_zeros()
     pairs = common.tocoo()
     pairs.data /= np.sqrt(people[pairs.row] * people[pairs.col]) + shrink
-    similarity = pairs.tocsr()
-    similarity.eliminate_zeros()
-    return similarity
+    return pairs.tocsr()
 
 
 def spectral_embedding(

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import tensorflow as tf
 
 from profilestore.encoding import LIST_LENGTH, PAD, UNKNOWN, Encoding, Vocabulary
 from training.config import TrainConfig
+from training.runtime import tf
 
 ITEMS = "item_id"
 

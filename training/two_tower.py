@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 from training.config import TrainConfig
+from training.runtime import tf, tfrs
 
 
 class TwoTower(tfrs.Model):
