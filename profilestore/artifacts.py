@@ -69,9 +69,14 @@ class QueryTower:
 
     def __init__(self, path: Path) -> None:
         # Imported here: who only reads a bundle's metrics needs no interpreter.
-        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-        self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+        # The default delegate announces itself on standard error, and gains a tower nothing.
+        self._interpreter = Interpreter(
+            model_path=str(path),
+            num_threads=1,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        )
         self._run = self._interpreter.get_signature_runner("serving_default")
         self._lock = threading.Lock()
 
@@ -98,14 +103,20 @@ def load_current(settings: Settings) -> Bundle:
     current = settings.models / CURRENT
     if not current.exists():
         raise MissingStageError(f"no model bundle in {settings.models}. Run `make train` first.")
-    return load(settings.models / json.loads(current.read_text())["version"])
+    try:
+        path = settings.models / json.loads(current.read_text())["version"]
+    except (ValueError, KeyError, TypeError):
+        raise ProfilestoreError(f"{current} is torn. Run `make train`.") from None
+    return load(path)
 
 
 def load(path: Path) -> Bundle:
     """The bundle in a folder, each file checked against the hash that the manifest gives it."""
     manifest = _read_manifest(path)
-    for name, expected in manifest["files"].items():
+    there = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
+    for name in sorted({*manifest["files"], *there} - {MANIFEST}):
         file = path / name
+        expected = manifest["files"].get(name, "nothing")
         found = _sha256(file) if file.exists() else "nothing"
         if found != expected:
             raise ProfilestoreError(
@@ -165,6 +176,10 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise MissingStageError(
             f"no bundle at {path}: {MANIFEST} is missing. Run `make train`."
         ) from None
+    except ValueError:
+        manifest = {}
+    if not isinstance(manifest, dict) or not manifest.keys() >= {"version", "files"}:
+        raise ProfilestoreError(f"{path / MANIFEST} is torn. Run `make train`.")
     if manifest["version"] != path.name:
         raise ProfilestoreError(
             f"bundle at {path} says that it is version {manifest['version']}: "

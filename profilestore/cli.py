@@ -154,6 +154,9 @@ def _apply(_: argparse.Namespace, settings: Settings) -> None:
 
 
 def _train(arguments: argparse.Namespace, settings: Settings) -> None:
+    # Said before TensorFlow is imported, which takes seconds.
+    if not settings.registry.exists():
+        raise MissingStageError(f"no registry at {settings.registry}. Run `make apply` first.")
     from training.fit import fit
 
     fit(settings, arguments.config)

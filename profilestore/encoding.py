@@ -142,7 +142,14 @@ class Encoding:
         asked_at: datetime,
         vocabularies: Mapping[str, Vocabulary],
     ) -> Arrays:
-        """One row from plain Python values (a column that is absent is null)."""
+        """One row from plain Python values (a column that is absent is null).
+
+        Raises:
+            TypeError, ValueError: a value is not of its column's type.
+        """
+        for name in self.id_lists:
+            if isinstance(values.get(name), str):  # Arrow would take it for a list of letters
+                raise TypeError(f"{name}: found a text, needed a list")
         typed = {
             **dict.fromkeys(self.numbers, pa.float64()),
             **dict.fromkeys(self.ages, pa.timestamp("us", tz="UTC")),

@@ -10,6 +10,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from profilestore.errors import InputError
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -76,16 +78,25 @@ def load_settings() -> Settings:
     """Read the environment once.
 
     `PROFILESTORE_HOME` (default: the checkout this package lies in), `PROFILESTORE_PSEUDONYM_KEY`,
-    `PROFILESTORE_HOST`, `PROFILESTORE_PORT`.
+    `PROFILESTORE_HOST`, `PROFILESTORE_PORT`; an empty one is not set.
+
+    Raises:
+        InputError: the port is none.
     """
     env = os.environ
     home = env.get("PROFILESTORE_HOME")
     return Settings(
         home=Path(home).resolve() if home else Path(__file__).resolve().parents[1],
         pseudonym_key=env.get("PROFILESTORE_PSEUDONYM_KEY") or None,
-        host=env.get("PROFILESTORE_HOST", "127.0.0.1"),
-        port=int(env.get("PROFILESTORE_PORT", "8000")),
+        host=env.get("PROFILESTORE_HOST") or "127.0.0.1",
+        port=_port(env.get("PROFILESTORE_PORT") or "8000"),
     )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 65_536):
+        raise InputError(f"PROFILESTORE_PORT: found {text!r}, needed a number from 0 to 65535.")
+    return int(text)
 
 
 def child_environment(**extra: str) -> dict[str, str]:

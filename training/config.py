@@ -31,6 +31,9 @@ class TrainConfig:
         pretrain_scale: what that cosine is multiplied by to become a logit.
         temperature: what scores are divided by in the softmax.
         batch_size: positions a step; the other positions' items are a position's negatives.
+        stretch: consecutive positions that a batch is drawn from. Features of items drift over the
+            years; were a batch drawn from all of them, the item whose counts look like the
+            question's own time would give itself away, and the towers would learn only that.
         learning_rate: peak of the schedule (linear warm-up of one epoch, then cosine decay).
         epochs: at most; training stops when validation NDCG@10 has not risen for `patience`.
         seed: of weights, order and dropout.
@@ -43,13 +46,14 @@ class TrainConfig:
     hidden: int = 64
     dropout: float = 0.3
     id_dropout: float = 0.1
-    history_dropout: float = 0.3
+    history_dropout: float = 0.0
     pretrain_shrink: float = 5.0
     pretrain_scale: float = 20.0
     temperature: float = 1.0
     batch_size: int = 512
+    stretch: int = 4096
     learning_rate: float = 5e-4
-    epochs: int = 6
+    epochs: int = 8
     patience: int = 2
     seed: int = 1
 

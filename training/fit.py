@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from profilestore.encoding import Arrays
 from profilestore.feature_store import FeatureStore
 from profilestore.settings import Settings
 from profilestore.sources import read_clock
@@ -31,7 +31,7 @@ from training.pretrain import co_occurrence, spectral_embedding
 from training.ranking import Scorer, ndcg, rank_all
 from training.runtime import DEVICE, tf
 from training.towers import candidate_tower, embeddings, query_tower
-from training.two_tower import TwoTower, sampling_probability
+from training.two_tower import Batch, TwoTower
 
 # Rows of the validation window that are ranked after each epoch and to tune the baselines.
 _VALIDATION_ROWS = 3000
@@ -121,7 +121,6 @@ def build(config: TrainConfig, dataset: Dataset) -> TwoTower:
         candidate_tower(
             config, dataset.candidate_encoding, shared, dataset.candidate["numbers"][rows]
         ),
-        sampling_probability(items, len(dataset.vocabularies[ITEM_VOCABULARY])),
     )
 
 
@@ -140,7 +139,7 @@ def train(
     model.compile(
         optimizer=tf.keras.optimizers.Adam(WarmCosine(config.learning_rate, steps, config.epochs))
     )
-    batches = iter(_batches(dataset, rows, batch_size, config.seed))
+    batches = iter(_batches(dataset, rows, batch_size, config))
     step = tf.function(model.train_step, reduce_retracing=True)
     curve: list[dict[str, float]] = []
     best, best_weights = -1.0, model.get_weights()
@@ -190,31 +189,57 @@ def tuned_baselines(dataset: Dataset) -> list[Scorer]:
 
 
 def _batches(
-    dataset: Dataset, rows: np.ndarray, batch_size: int, seed: int
-) -> Iterator[tuple[Arrays, Arrays]]:
-    """Endless batches, each epoch in an order of its own; gathered ahead of the step by tf.data."""
+    dataset: Dataset, rows: np.ndarray, batch_size: int, config: TrainConfig
+) -> tf.data.Dataset:
+    """Endless batches, gathered ahead of the step by tf.data."""
     order = tf.data.Dataset.from_generator(
-        lambda: _row_batches(rows, batch_size, seed),
-        output_signature=tf.TensorSpec((batch_size,), tf.int64),
+        lambda: drawn_batches(dataset.item, rows, batch_size, config.stretch, config.seed),
+        output_signature=(
+            tf.TensorSpec((batch_size,), tf.int64),
+            tf.TensorSpec((batch_size,), tf.float32),
+        ),
     )
     query = {name: tf.constant(array) for name, array in dataset.query.items()}
     candidate = {name: tf.constant(array) for name, array in dataset.candidate.items()}
 
-    def take(batch: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+    def take(batch: tf.Tensor, probability: tf.Tensor) -> Batch:
         return (
             {name: tf.gather(array, batch) for name, array in query.items()},
             {name: tf.gather(array, batch) for name, array in candidate.items()},
+            probability,
         )
 
     return order.map(take, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
-def _row_batches(rows: np.ndarray, batch_size: int, seed: int) -> Iterator[np.ndarray]:
+def drawn_batches(
+    item: np.ndarray, rows: np.ndarray, batch_size: int, stretch: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Endless batches, each drawn from one stretch of time; every epoch cuts and orders anew.
+
+    Args:
+        item: int64, item of every row of the dataset.
+        rows: int64, the rows to draw from, in the order of time.
+
+    Yields:
+        Rows int64 [batch_size], and float32 [batch_size], the share of the stretch's positions that
+        have the row's item.
+    """
     random = np.random.default_rng(seed)
+    stretch = max(stretch, batch_size)
     while True:
-        order = random.permutation(rows)
-        for start in range(0, len(order) - batch_size + 1, batch_size):
-            yield order[start : start + batch_size]
+        first = int(random.integers(0, min(stretch, len(rows) - batch_size + 1)))
+        cuts = [0, *range(first, len(rows), stretch), len(rows)]
+        batches = []
+        for start, end in pairwise(cuts):
+            drawn = random.permutation(rows[start:end])
+            share = np.bincount(item[drawn])[item[drawn]] / max(len(drawn), 1)
+            batches += [
+                (drawn[at : at + batch_size], share[at : at + batch_size].astype(np.float32))
+                for at in range(0, len(drawn) - batch_size + 1, batch_size)
+            ]
+        for place in random.permutation(len(batches)):
+            yield batches[place]
 
 
 def _sample(rows: np.ndarray) -> np.ndarray:

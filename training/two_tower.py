@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from training.config import TrainConfig
 from training.runtime import tf, tfrs
+
+# Query inputs, candidate inputs, and float32 [batch]: how likely a position of the batch's stretch
+# has the candidate's item.
+Batch = tuple[Mapping[str, tf.Tensor], Mapping[str, tf.Tensor], tf.Tensor]
 
 
 class TwoTower(tfrs.Model):
@@ -20,8 +22,6 @@ class TwoTower(tfrs.Model):
 
     Args:
         query_tower, candidate_tower: see `training.towers`.
-        sampling_probability: float32 [ids of the item vocabulary], share of the training positions
-            that have the item.
     """
 
     def __init__(
@@ -29,36 +29,22 @@ class TwoTower(tfrs.Model):
         config: TrainConfig,
         query_tower: tf.keras.Model,
         candidate_tower: tf.keras.Model,
-        sampling_probability: np.ndarray,
     ) -> None:
         super().__init__()
         self.query_tower = query_tower
         self.candidate_tower = candidate_tower
-        self.probability = tf.constant(sampling_probability, tf.float32)
         self.retrieval = tfrs.tasks.Retrieval(
             temperature=config.temperature, remove_accidental_hits=True
         )
 
-    def compute_loss(
-        self, batch: tuple[Mapping[str, tf.Tensor], Mapping[str, tf.Tensor]], training: bool = False
-    ) -> tf.Tensor:
-        """Mean softmax cross-entropy of one batch: (query inputs, candidate inputs)."""
-        query, candidate = batch
-        ids = candidate["item_id"]
+    def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
+        """Mean softmax cross-entropy of one batch."""
+        query, candidate, probability = batch
         loss = self.retrieval(
             self.query_tower(query, training=training),
             self.candidate_tower(candidate, training=training),
-            candidate_ids=ids,
-            candidate_sampling_probability=tf.gather(self.probability, ids),
+            candidate_ids=candidate["item_id"],
+            candidate_sampling_probability=probability,
             compute_metrics=False,
         )
-        return loss / tf.cast(tf.shape(ids)[0], tf.float32)
-
-
-def sampling_probability(item_id: np.ndarray, ids: int) -> np.ndarray:
-    """float32 [ids]: how often each id of the vocabulary stands in the training positions.
-
-    An id that never does gets the share of one position, so that its logarithm is finite.
-    """
-    counts = np.bincount(item_id, minlength=ids).astype(np.float64)
-    return (np.maximum(counts, 1.0) / len(item_id)).astype(np.float32)
+        return loss / tf.cast(tf.shape(probability)[0], tf.float32)

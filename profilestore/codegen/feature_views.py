@@ -30,7 +30,7 @@ def generate(settings: Settings) -> Path:
     path = settings.feature_repo / "feature_views.py"
     text = render(read_marts(settings.manifest))
     temporary = path.with_suffix(".py.tmp")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
     return path
 
@@ -38,7 +38,8 @@ def generate(settings: Settings) -> Path:
 def check_fresh(settings: Settings) -> None:
     """Raise if feature_views.py is not what the manifest says it should be."""
     path = settings.feature_repo / "feature_views.py"
-    if not path.exists() or path.read_text() != render(read_marts(settings.manifest)):
+    wanted = render(read_marts(settings.manifest)).encode()
+    if not path.exists() or path.read_bytes() != wanted:
         raise ProfilestoreError(f"{path} is stale: run `make generate` and commit the result.")
 
 

@@ -13,6 +13,8 @@ Its grain is then entity × event_timestamp: it must have the entity's key, `eve
 from __future__ import annotations
 
 import json
+import keyword
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +29,10 @@ PRIVACY_CLASSES = frozenset(
     {"direct_identifier", "quasi_identifier", "sensitive", "behaviour", "aggregate"}
 )
 FEAST_KEYS = frozenset({"entity", "ttl_days", "owner", "tags"})
+
+# A view is a variable of the generated module, beside what it imports (classes have capitals).
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_TAKEN = frozenset({*ENTITY_KEYS, "timedelta", *keyword.kwlist})
 
 
 @dataclass(frozen=True)
@@ -75,17 +81,24 @@ def read_marts(manifest: Path) -> list[Mart]:
     """
     if not manifest.exists():
         raise MissingStageError(f"no dbt manifest at {manifest}. Run `make build` first.")
-    nodes = json.loads(manifest.read_text())["nodes"].values()
+    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
     declared = [
         node
         for node in nodes
         if node["resource_type"] == "model" and "feast" in node["config"].get("meta", {})
     ]
+    if not declared:
+        raise InputError(f"{manifest}: no model declares a feature view with `config.meta.feast`.")
     return [_mart(node) for node in sorted(declared, key=lambda node: str(node["name"]))]
 
 
 def _mart(node: dict[str, Any]) -> Mart:
     name = node["name"]
+    if not _NAME.fullmatch(name) or name in _TAKEN:
+        raise InputError(
+            f"model {name}: its feature view is a Python variable of that name; wanted small "
+            f"letters, digits and _, and neither {', '.join(sorted(ENTITY_KEYS))} nor a keyword."
+        )
     declaration = node["config"]["meta"]["feast"]
     unknown = sorted(set(declaration) - FEAST_KEYS)
     if unknown:
@@ -159,8 +172,12 @@ def _require_key_and_times(mart: str, key: str, columns: list[Column]) -> None:
 
 
 def _ttl(mart: str, days: Any) -> timedelta:
-    if isinstance(days, bool) or not isinstance(days, int | float) or days < 0:
+    # Feast keeps whole seconds, and zero is for ever: less than one would never end.
+    shortest, longest = 1 / 86_400, timedelta.max.days
+    is_number = isinstance(days, int | float) and not isinstance(days, bool)
+    if not is_number or not (days == 0 or shortest <= days <= longest):
         raise InputError(
-            f"model {mart}: meta.feast.ttl_days is {days!r}; wanted a number of days, 0 for ever."
+            f"model {mart}: meta.feast.ttl_days is {days!r}; wanted a number of days, at least a "
+            "second, or 0 for ever."
         )
     return timedelta(days=days)

@@ -1,0 +1,19 @@
+"""Feast offline store and data source on native DuckDB and DuckLake.
+
+The dotted paths `profilestore.offline_store.NativeDuckDBOfflineStore` and
+`profilestore.offline_store.DuckDBSource` are written into registries and never change.
+"""
+
+from profilestore.offline_store.retrieval_job import DuckDBRetrievalJob
+from profilestore.offline_store.source import DuckDBSource
+from profilestore.offline_store.store import (
+    NativeDuckDBOfflineStore,
+    NativeDuckDBOfflineStoreConfig,
+)
+
+__all__ = [
+    "DuckDBRetrievalJob",
+    "DuckDBSource",
+    "NativeDuckDBOfflineStore",
+    "NativeDuckDBOfflineStoreConfig",
+]

@@ -1,0 +1,351 @@
+"""The point-in-time join as one SQL statement; text in, text out, nothing is read here.
+
+For each spine row and each view: among the view's rows with the same keys, visible at the spine
+instant, the one with the latest event time; among equals the one learned last; null when that row
+is older than the view's ttl. Written as:
+
+    asked_0    the spine with this view's keys and instant
+    history_0  the view's rows that some spine row could reach: keys, instants, features
+    found_0    per spine row, the latest instant at which a history row became visible (ASOF)
+    latest_0   the rows of those instants, ties settled
+    view_0     per spine row its row, if the ttl allows
+
+The ASOF join carries no features. It sorts whatever it is given, so it is given two numbers, and
+the features are fetched afterwards for the rows that won.
+
+Visible means `event <= spine`; with `known_only` also `created <= spine`. Both together are
+`greatest(event, created) <= spine`, so it is still one inequality, but the row last to become
+visible may be older than one already seen. Such a row is never the answer to any question, and
+`history_0` leaves it out: what remains has rising event times, and the last one visible is the
+right one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from profilestore.offline_store.types import kind, microseconds, portable, spine_key
+
+SPINE = "profilestore_spine"
+
+# Orders rows by event, then created. One wide integer: a window over a pair takes twice as long.
+_NEWNESS = "(event * 18446744073709551616::HUGEINT + created)"
+
+
+def identifier(name: str) -> str:
+    """A name as SQL has it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A string as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a relation and its DuckDB type."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Spine:
+    """The (entity, time) rows asked for.
+
+    Attributes:
+        columns: the caller's columns in the caller's order. In SQL the n-th is called `c<n>`, so
+            that no name of the caller's can collide with one of ours, or with itself in capitals.
+        time: position of the instant in `columns`.
+    """
+
+    columns: tuple[Column, ...]
+    time: int
+
+
+@dataclass(frozen=True)
+class View:
+    """What one feature view reads, in the source's column names.
+
+    Attributes:
+        name: for messages.
+        relation: what stands after FROM.
+        keys: (position in the spine, history column) per join key; empty for a view without
+            entity.
+        event, created: when a row became true, and when it was learned.
+        features: (history column, name in the result).
+        ttl: in microseconds; None is unlimited.
+        read_once: the relation is a query, which may cost much or answer differently a second
+            time.
+    """
+
+    name: str
+    relation: str
+    keys: tuple[tuple[int, Column], ...]
+    event: Column
+    created: Column | None
+    features: tuple[tuple[Column, str], ...]
+    ttl: int | None = None
+    read_once: bool = False
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The first and the last instant in the spine, in microseconds since 1970."""
+
+    first: int
+    last: int
+
+
+def spine_statement(spine: Spine, relation: str) -> str:
+    """Number the rows of `relation`, which has the spine's columns in order.
+
+    Result: `nth` (1, 2, ...: the caller's row order), `instant` (microseconds), `c0`, `c1`, ...
+    """
+    names = [f"c{position}" for position in range(len(spine.columns))]
+    instant = microseconds(f"c{spine.time}", spine.columns[spine.time].type)
+    return (
+        f"SELECT row_number() OVER () AS nth, {instant} AS instant, {', '.join(names)}\n"
+        f"FROM {relation} AS given({', '.join(names)})"
+    )
+
+
+def point_in_time_statement(
+    spine: Spine,
+    views: Sequence[View],
+    *,
+    reach: Reach | None = None,
+    known_only: bool = False,
+    spine_query: str | None = None,
+) -> str:
+    """The statement whose result has the spine's columns and then each view's features.
+
+    Args:
+        spine: describes the relation `profilestore_spine`, made by `spine_statement`.
+        views: in the order of the result.
+        reach: when given, history outside it is not read. It changes cost, never the result.
+        known_only: ignore rows that had not been learned at the spine instant.
+        spine_query: when given, stands in the statement as `profilestore_spine`, which then needs
+            nothing prepared.
+    """
+    ctes = []
+    if spine_query is not None:
+        ctes.append(f"{SPINE} AS MATERIALIZED (\n{spine_query}\n)")
+    for number, view in enumerate(views):
+        ctes.extend(_view_ctes(number, view, spine, reach, known_only))
+    outputs = [
+        f"spine.c{position} AS {identifier(column.name)}"
+        for position, column in enumerate(spine.columns)
+    ]
+    joins = []
+    for number, view in enumerate(views):
+        outputs += [
+            f"view_{number}.f{position} AS {identifier(output)}"
+            for position, (_, output) in enumerate(view.features)
+        ]
+        joins.append(f"LEFT JOIN view_{number} ON view_{number}.nth = spine.nth")
+    head = f"WITH {', '.join(ctes)}\n" if ctes else ""
+    return (
+        f"{head}SELECT {', '.join(outputs)}\n"
+        f"FROM {SPINE} AS spine\n" + "".join(f"{join}\n" for join in joins) + "ORDER BY spine.nth"
+    )
+
+
+def change_rows(views: Sequence[View], key_names: Sequence[str], time: str, reach: Reach) -> str:
+    """A spine of every (keys, event time) at which one of `views` changes within `reach`.
+
+    All views have the same keys in the same order. Result: the keys, then `time`, ordered by both.
+    """
+    parts = []
+    for view in views:
+        event = microseconds(
+            f"source.{identifier(view.event.name)}", view.event.type, round_up=True
+        )
+        keys = [_source(column) for _, column in view.keys]
+        named = [f"{key} AS {identifier(name)}" for key, name in zip(keys, key_names, strict=True)]
+        conditions = [
+            *within(view.event, reach.first, reach.last),
+            *(f"{key} IS NOT NULL" for key in keys),
+        ]
+        parts.append(
+            f"SELECT {', '.join([*named, f'make_timestamptz({event}) AS {identifier(time)}'])}\n"
+            f"FROM {view.relation} AS source\nWHERE {' AND '.join(conditions)}"
+        )
+    order = ", ".join(str(n + 1) for n in (len(key_names), *range(len(key_names))))
+    return f"SELECT * FROM (\n{chr(10).join(_between(parts, 'UNION'))}\n)\nORDER BY {order}"
+
+
+def rows_statement(view: View, names: Sequence[str], first: int | None, last: int | None) -> str:
+    """Every row with an event time in [first, last] microseconds; None is open.
+
+    Result, called `names`: keys, features, event time, created time if there is one; times in UTC.
+    """
+    outputs = [
+        *(_source(column) for _, column in view.keys),
+        *(_source(column) for column, _ in view.features),
+        *(
+            f"make_timestamptz({microseconds(f'source.{identifier(time.name)}', time.type)})"
+            for time in (view.event, view.created)
+            if time is not None
+        ),
+    ]
+    named = [f"{output} AS {identifier(name)}" for output, name in zip(outputs, names, strict=True)]
+    conditions = within(view.event, first, last)
+    where = f"\nWHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"SELECT {', '.join(named)}\nFROM {view.relation} AS source{where}"
+
+
+def latest_statement(view: View, names: Sequence[str], first: int | None, last: int | None) -> str:
+    """Of `rows_statement`, the latest row per key; of equals the one created last.
+
+    The latest time is found first and its row fetched after: ranking whole rows sorts them all.
+    """
+    rows = rows_statement(view, names, first, last)
+    width = len(view.keys)
+    keys = [identifier(name) for name in names[:width]]
+    event = identifier(names[width + len(view.features)])
+    created = "".join(
+        f", history.{identifier(name)} DESC NULLS LAST"
+        for name in names[width + len(view.features) + 1 :]
+    )
+    conditions = [f"{event} IS NOT NULL", *(f"{key} IS NOT NULL" for key in keys)]
+    group = f"\nGROUP BY {', '.join(keys)}" if keys else ""
+    same = "".join(f"latest.{key} = history.{key} AND " for key in keys)
+    partition = f"PARTITION BY {', '.join(f'history.{key}' for key in keys)} " if keys else ""
+    once = "MATERIALIZED" if view.read_once else "NOT MATERIALIZED"
+    return (
+        f"WITH history AS {once} (\n{rows}\n), latest AS (\n"
+        f"SELECT {', '.join([*keys, f'max({event}) AS latest_event'])}\nFROM history\n"
+        f"WHERE {' AND '.join(conditions)}{group}\n)\n"
+        f"SELECT history.* FROM history\n"
+        f"JOIN latest ON {same}latest.latest_event = history.{event}\n"
+        f"QUALIFY row_number() OVER ({partition}ORDER BY history.{event} DESC{created}) = 1"
+    )
+
+
+def within(column: Column, first: int | None, last: int | None) -> list[str]:
+    """Conditions that `source.<column>` lies in [first, last] microseconds.
+
+    On the two common types the column is compared as it is, so that files and row groups outside
+    are not opened.
+    """
+    name = f"source.{identifier(column.name)}"
+    maker = {
+        "TIMESTAMP": "make_timestamp",
+        "TIMESTAMP WITH TIME ZONE": "make_timestamptz",
+    }.get(kind(column.type))
+    value = name if maker else microseconds(name, column.type, round_up=True)
+    conditions = []
+    for sign, bound in ((">=", first), ("<=", last)):
+        if bound is not None:
+            conditions.append(f"{value} {sign} {f'{maker}({bound})' if maker else bound}")
+    return conditions
+
+
+def _view_ctes(
+    number: int, view: View, spine: Spine, reach: Reach | None, known_only: bool
+) -> Iterator[str]:
+    known_only = known_only and view.created is not None
+    keys = [f"k{position}" for position in range(len(view.keys))]
+    features = [f"f{position}" for position in range(len(view.features))]
+
+    asked = ["nth", "instant"]
+    for key, (position, column) in zip(keys, view.keys, strict=True):
+        expression = spine_key(f"c{position}", spine.columns[position].type, column.type)
+        asked.append(f"{expression} AS {key}")
+    yield f"asked_{number} AS NOT MATERIALIZED (\nSELECT {', '.join(asked)} FROM {SPINE}\n)"
+
+    # Read twice (once for instants, once for features) where reading is cheap and repeatable.
+    once = "MATERIALIZED" if view.read_once or known_only else "NOT MATERIALIZED"
+    yield (f"history_{number} AS {once} (\n{_history(number, view, keys, reach, known_only)}\n)")
+
+    same = "".join(f"asked.{key} = history.{key} AND " for key in keys)
+    yield (
+        f"found_{number} AS MATERIALIZED (\n"
+        f"SELECT {', '.join(['asked.nth', 'asked.instant', *(f'asked.{key}' for key in keys)])}, "
+        "history.visible\n"
+        f"FROM asked_{number} AS asked\n"
+        f"ASOF JOIN history_{number} AS history\n"
+        f"ON {same}asked.instant >= history.visible\n)"
+    )
+
+    # Ties are settled per instant and not per spine row: many spine rows may find the same instant.
+    same = "".join(f"found.{key} = history.{key} AND " for key in keys)
+    partition = ", ".join([*(f"history.{key}" for key in keys), "history.visible"])
+    yield (
+        f"latest_{number} AS (\n"
+        f"SELECT history.* FROM history_{number} AS history\n"
+        f"SEMI JOIN found_{number} AS found ON {same}found.visible = history.visible\n"
+        f"QUALIFY row_number() OVER (PARTITION BY {partition} "
+        "ORDER BY history.event DESC, history.created DESC NULLS LAST) = 1\n)"
+    )
+
+    same = "".join(f"found.{key} = latest.{key} AND " for key in keys)
+    ttl = "" if view.ttl is None else f"\nWHERE latest.event >= found.instant - {view.ttl}"
+    yield (
+        f"view_{number} AS (\n"
+        f"SELECT {', '.join(['found.nth', *(f'latest.{feature}' for feature in features)])}\n"
+        f"FROM found_{number} AS found\n"
+        f"JOIN latest_{number} AS latest ON {same}found.visible = latest.visible{ttl}\n)"
+    )
+
+
+def _history(
+    number: int, view: View, keys: Sequence[str], reach: Reach | None, known_only: bool
+) -> str:
+    event = microseconds(f"source.{identifier(view.event.name)}", view.event.type, round_up=True)
+    created = (
+        "CAST(NULL AS BIGINT)"
+        if view.created is None
+        else microseconds(
+            f"source.{identifier(view.created.name)}", view.created.type, round_up=True
+        )
+    )
+    columns = [
+        *(f"{_source(column)} AS {key}" for key, (_, column) in zip(keys, view.keys, strict=True)),
+        f"{event} AS event",
+        f"{created} AS created",
+        f"{f'greatest({event}, {created})' if known_only else event} AS visible",
+        *(f"{_source(column)} AS f{n}" for n, (column, _) in enumerate(view.features)),
+    ]
+    conditions = []
+    if reach is not None:
+        conditions += within(
+            view.event, None if view.ttl is None else reach.first - view.ttl, reach.last
+        )
+        if known_only and view.created is not None:
+            conditions += within(view.created, None, reach.last)
+    semi_join = ""
+    if keys:
+        same = " AND ".join(
+            f"asked.{key} = {_source(column)}"
+            for key, (_, column) in zip(keys, view.keys, strict=True)
+        )
+        semi_join = f"SEMI JOIN asked_{number} AS asked ON {same}\n"
+    where = f"WHERE {' AND '.join(conditions)}\n" if conditions else ""
+    rows = f"SELECT {', '.join(columns)}\nFROM {view.relation} AS source\n{semi_join}{where}"
+    if not known_only:
+        return rows.rstrip()
+    # A row without a created time was never learned. Of two rows made visible by the same instant
+    # the newer one stands first and hides the other.
+    partition = f"PARTITION BY {', '.join(keys)} " if keys else ""
+    return (
+        f"SELECT * FROM (\n{rows})\n"
+        "WHERE event IS NOT NULL AND created IS NOT NULL\n"
+        f"WINDOW earlier AS ({partition}ORDER BY visible, event DESC, created DESC "
+        "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)\n"
+        f"QUALIFY coalesce({_NEWNESS} > max({_NEWNESS}) OVER earlier, true)"
+    )
+
+
+def _source(column: Column) -> str:
+    return portable(f"source.{identifier(column.name)}", column.type)
+
+
+def _between(parts: Sequence[str], word: str) -> Iterator[str]:
+    for number, part in enumerate(parts):
+        if number:
+            yield word
+        yield part

@@ -1,0 +1,345 @@
+"""Where a feature view's rows come from: a lake table, a query, or files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from feast.data_format import ParquetFormat
+from feast.data_source import DataSource, PushSource
+from feast.infra.offline_stores.file_source import FileSource
+from feast.protos.feast.core.DataSource_pb2 import DataSource as DataSourceProto
+from feast.repo_config import RepoConfig
+from feast.value_type import ValueType
+
+from profilestore.errors import InputError, MissingStageError
+from profilestore.offline_store.connections import LakeLocation, cursor
+from profilestore.offline_store.point_in_time import Column, identifier, literal
+from profilestore.offline_store.types import TIMESTAMPS, UNTYPED, kind, value_type
+
+# Written into registries: never change it.
+CLASS_PATH = "profilestore.offline_store.DuckDBSource"
+
+
+class DuckDBSource(DataSource):  # type: ignore[misc]
+    """A relation that DuckDB can read.
+
+    Exactly one of:
+        table: a lake table; `user_activity` means `lake.main.user_activity`.
+        query: one SELECT; lake tables are called `lake.main.<table>` in it.
+        path: a Parquet or CSV file or glob, relative to the feature repo.
+
+    Times without a zone are UTC.
+
+    Raises:
+        InputError: none or several of table, query and path; no name where there is no table.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        table: str | None = None,
+        query: str | None = None,
+        path: str | None = None,
+        timestamp_field: str | None = None,
+        created_timestamp_column: str | None = None,
+        field_mapping: dict[str, str] | None = None,
+        description: str | None = "",
+        tags: dict[str, str] | None = None,
+        owner: str | None = "",
+    ) -> None:
+        given = [
+            key for key, value in (("table", table), ("query", query), ("path", path)) if value
+        ]
+        if len(given) != 1:
+            raise InputError(
+                f"DuckDBSource {name or ''!r}: give exactly one of table, query and path; "
+                f"given: {', '.join(given) or 'none'}."
+            )
+        name = name or table
+        if not name:
+            raise InputError(f"DuckDBSource with {given[0]}=...: give it a name.")
+        self.table = table or None
+        self.query = query or None
+        self.path = path or None
+        super().__init__(
+            name=name,
+            timestamp_field=timestamp_field,
+            created_timestamp_column=created_timestamp_column,
+            field_mapping=field_mapping,
+            description=description,
+            tags=tags,
+            owner=owner,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, DuckDBSource)
+            and bool(super().__eq__(other))
+            and (self.table, self.query, self.path) == (other.table, other.query, other.path)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.table, self.query, self.path))
+
+    def source_type(self) -> Any:
+        return DataSourceProto.CUSTOM_SOURCE
+
+    @staticmethod
+    def from_proto(data_source: Any) -> DuckDBSource:
+        options = json.loads(data_source.custom_options.configuration)
+        return DuckDBSource(
+            name=data_source.name,
+            table=options.get("table"),
+            query=options.get("query"),
+            path=options.get("path"),
+            timestamp_field=data_source.timestamp_field,
+            created_timestamp_column=data_source.created_timestamp_column,
+            field_mapping=dict(data_source.field_mapping),
+            description=data_source.description,
+            tags=dict(data_source.tags),
+            owner=data_source.owner,
+        )
+
+    def _to_proto_impl(self) -> Any:
+        options = {"table": self.table, "query": self.query, "path": self.path}
+        return DataSourceProto(
+            name=self.name,
+            type=DataSourceProto.CUSTOM_SOURCE,
+            data_source_class_type=CLASS_PATH,
+            custom_options=DataSourceProto.CustomSourceOptions(
+                configuration=json.dumps(
+                    {key: value for key, value in options.items() if value}, sort_keys=True
+                ).encode()
+            ),
+            timestamp_field=self.timestamp_field,
+            created_timestamp_column=self.created_timestamp_column,
+            field_mapping=self.field_mapping,
+            description=self.description,
+            tags=self.tags,
+            owner=self.owner,
+        )
+
+    def validate(self, config: RepoConfig) -> None:
+        """Check that the relation exists and has the columns that this source names.
+
+        Raises:
+            MissingStageError: no such lake, table or file.
+            InputError: a column is missing or is not a time; the query does not run.
+        """
+        check_source(self, config)
+
+    @staticmethod
+    def source_datatype_to_feast_value_type() -> Callable[[str], ValueType]:
+        return value_type
+
+    def get_table_column_names_and_types(self, config: RepoConfig) -> Iterable[tuple[str, str]]:
+        """(column, DuckDB type) in the relation's order."""
+        with cursor(lake_location(config)) as connection:
+            columns = read_columns(connection, self, config)
+        return [(column.name, column.type) for column in columns]
+
+    def get_table_query_string(self) -> str:
+        """What stands after FROM; a path stays relative to the feature repo."""
+        return _relation(self, None)
+
+
+def lake_location(config: RepoConfig) -> LakeLocation:
+    """The lake of a feature repo; paths in `feature_store.yaml` are relative to the repo."""
+    store = config.offline_store
+    root = Path(config.repo_path) if config.repo_path else Path.cwd()
+    return LakeLocation(
+        catalog=(root / store.catalog).resolve() if store.catalog else None,
+        files=(root / store.data_path).resolve() if store.data_path else None,
+        threads=store.threads,
+        memory_limit=store.memory_limit,
+    )
+
+
+def batch_source(source: DataSource | None, used_by: str) -> DataSource:
+    """The source that holds history: itself, or the one behind a PushSource.
+
+    Raises:
+        InputError: there is none, or it is of a kind that DuckDB does not read.
+    """
+    if isinstance(source, PushSource):
+        source = source.batch_source
+    if isinstance(source, DuckDBSource):
+        return source
+    if isinstance(source, FileSource):
+        if source.file_format is not None and not isinstance(source.file_format, ParquetFormat):
+            raise InputError(
+                f"{used_by}: source {source.name!r} is a FileSource of "
+                f"{type(source.file_format).__name__}; this store reads Parquet only."
+            )
+        return source
+    found = "no batch source" if source is None else f"a {type(source).__name__}"
+    raise InputError(f"{used_by}: found {found}; wanted a DuckDBSource or a Parquet FileSource.")
+
+
+def relation(source: DataSource, config: RepoConfig) -> str:
+    """What stands after FROM for a source returned by `batch_source`."""
+    return _relation(source, Path(config.repo_path) if config.repo_path else Path.cwd())
+
+
+def _relation(source: DataSource, root: Path | None) -> str:
+    if isinstance(source, FileSource):
+        return _files(source.path, root)
+    if source.table:
+        parts = [part.strip('"').replace('""', '"') for part in _PART.findall(source.table)]
+        full = ["lake", "main", *parts] if len(parts) == 1 else ["lake", *parts]
+        return ".".join(identifier(part) for part in (parts if len(parts) > 2 else full))
+    if source.query:
+        return f"(\n{bare_query(source.query)}\n)"
+    return _files(source.path, root)
+
+
+_PART = re.compile(r'"(?:[^"]|"")+"|[^".]+')
+
+
+def _files(path: str, root: Path | None) -> str:
+    whole = Path(path) if root is None else root / path
+    if whole.suffix.lower() in (".csv", ".tsv") or ".csv." in whole.name.lower():
+        return f"read_csv({literal(str(whole))})"
+    if root is not None and whole.is_dir():
+        whole = whole / "**" / "*.parquet"
+    return f"read_parquet({literal(str(whole))})"
+
+
+def bare_query(query: str) -> str:
+    """A query without the semicolon that would end it inside brackets."""
+    return query.strip().rstrip("; \t\r\n")
+
+
+def is_query(source: DataSource) -> bool:
+    return isinstance(source, DuckDBSource) and source.query is not None
+
+
+def source_column(source: DataSource, name: str) -> str:
+    """The source's column behind a mapped name (feature, key or time)."""
+    for column, mapped in (source.field_mapping or {}).items():
+        if mapped == name:
+            return str(column)
+    return name
+
+
+def describe(connection: duckdb.DuckDBPyConnection, relation_sql: str) -> list[Column]:
+    """Names and types of what `FROM <relation_sql>` gives.
+
+    Raises:
+        duckdb.Error: it cannot be read.
+    """
+    rows = connection.execute(f"DESCRIBE SELECT * FROM {relation_sql}").fetchall()
+    return [Column(name=row[0], type=row[1]) for row in rows]
+
+
+def read_columns(
+    connection: duckdb.DuckDBPyConnection, source: DataSource, config: RepoConfig, used_by: str = ""
+) -> list[Column]:
+    """The columns of a source returned by `batch_source`.
+
+    Raises:
+        MissingStageError: no such table or file.
+        InputError: its query does not run.
+    """
+    where = f"{used_by}: source {source.name!r}" if used_by else f"source {source.name!r}"
+    try:
+        return describe(connection, relation(source, config))
+    except duckdb.Error as error:
+        if is_query(source):
+            raise InputError(f"{where}: its query does not run: {_first_line(error)}") from error
+        if isinstance(source, DuckDBSource) and source.table:
+            raise MissingStageError(
+                f"{where}: no table {source.table!r} in the lake at "
+                f"{lake_location(config).catalog}; found: {_lake_tables(connection)}. "
+                f"Run `make build`, or correct the name of the table."
+            ) from error
+        raise MissingStageError(
+            f"{where}: cannot read {relation(source, config)}: {_first_line(error)}"
+        ) from error
+
+
+def check_source(source: DataSource, config: RepoConfig, used_by: str = "") -> None:
+    """Check that a source can be read and that its time columns are there and are times.
+
+    Raises:
+        MissingStageError, InputError: as `DuckDBSource.validate` says.
+    """
+    source = batch_source(source, used_by or f"source {getattr(source, 'name', '')!r}")
+    with cursor(lake_location(config)) as connection:
+        columns = read_columns(connection, source, config, used_by)
+    where = f"{used_by}: source {source.name!r}" if used_by else f"source {source.name!r}"
+    if not source.timestamp_field:
+        raise InputError(f"{where}: no timestamp_field. Say which column is the event time.")
+    time_columns(source, columns, where)
+    for name in source.field_mapping or {}:
+        find_column(columns, name, where, "named in field_mapping")
+
+
+def time_columns(
+    source: DataSource, columns: list[Column], where: str
+) -> tuple[Column, Column | None]:
+    """The event column and the created column of a source.
+
+    Raises:
+        InputError: one is missing or is not a time.
+    """
+    event = time_column(
+        columns, source_column(source, source.timestamp_field), where, "the event time"
+    )
+    if not source.created_timestamp_column:
+        return event, None
+    name = source_column(source, source.created_timestamp_column)
+    return event, time_column(columns, name, where, "the created time")
+
+
+def time_column(columns: list[Column], name: str, where: str, role: str) -> Column:
+    """As `find_column`, and the column is a time.
+
+    Raises:
+        InputError: it is not, or there is none.
+    """
+    column = find_column(columns, name, where, role)
+    if kind(column.type) not in TIMESTAMPS | {UNTYPED}:
+        raise InputError(
+            f"{where}: column {column.name!r} ({role}) is {column.type}; a time is wanted "
+            f"(TIMESTAMP, TIMESTAMPTZ or DATE). Cast it in the model."
+        )
+    return column
+
+
+def find_column(columns: list[Column], name: str, where: str, role: str) -> Column:
+    """The column of that exact name, or else of that name in other capitals.
+
+    Raises:
+        InputError: there is none; says what there is.
+    """
+    for column in columns:
+        if column.name == name:
+            return column
+    for column in columns:
+        if column.name.lower() == name.lower():
+            return column
+    raise InputError(
+        f"{where}: no column {name!r} ({role}); found: "
+        f"{', '.join(column.name for column in columns)}. Correct the model, or the name in the "
+        f"feature repo, and run `feast apply`."
+    )
+
+
+def _lake_tables(connection: duckdb.DuckDBPyConnection) -> str:
+    rows = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' "
+        "UNION SELECT view_name FROM duckdb_views() WHERE database_name = 'lake' AND NOT internal "
+        "ORDER BY 1"
+    ).fetchall()
+    return ", ".join(row[0] for row in rows) or "no tables"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", 1)[0]

@@ -1,0 +1,501 @@
+"""The Feast offline store: checks, then one statement for DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+from feast.data_source import DataSource
+from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL, FeatureView
+from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalMetadata
+from feast.infra.registry.base_registry import BaseRegistry
+from feast.on_demand_feature_view import OnDemandFeatureView
+from feast.repo_config import FeastConfigBaseModel, RepoConfig
+from feast.utils import compute_non_entity_date_range
+
+from profilestore.errors import InputError, ProfilestoreError
+from profilestore.offline_store.connections import cursor
+from profilestore.offline_store.point_in_time import (
+    Column,
+    Reach,
+    Spine,
+    View,
+    change_rows,
+    identifier,
+    latest_statement,
+    literal,
+    point_in_time_statement,
+    rows_statement,
+    spine_statement,
+)
+from profilestore.offline_store.retrieval_job import DuckDBRetrievalJob, Query
+from profilestore.offline_store.source import (
+    batch_source,
+    check_source,
+    find_column,
+    is_query,
+    lake_location,
+    read_columns,
+    relation,
+    source_column,
+    time_column,
+    time_columns,
+)
+from profilestore.offline_store.spine import (
+    EVENT_TIMESTAMP,
+    QueryRows,
+    SpineRows,
+    describe_spine,
+    spine_rows,
+)
+from profilestore.offline_store.types import joinable
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+# Longer than any history; keeps `instant - ttl` inside 64 bits.
+LONGEST_TTL = 2**61
+
+
+class NativeDuckDBOfflineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
+    """`offline_store:` of `feature_store.yaml`.
+
+    Attributes:
+        catalog: the DuckLake's SQLite file, relative to the feature repo; None if only files are
+            read.
+        data_path: the folder of the lake's files, relative to the feature repo; by default the
+            folder `files` beside the catalog.
+        threads, memory_limit: DuckDB's settings of that name (`4`, `"8GB"`).
+    """
+
+    type: Literal["profilestore.offline_store.NativeDuckDBOfflineStore"] = (
+        "profilestore.offline_store.NativeDuckDBOfflineStore"
+    )
+    catalog: str | None = None
+    data_path: str | None = None
+    threads: int | None = None
+    memory_limit: str | None = None
+
+
+class NativeDuckDBOfflineStore(OfflineStore):  # type: ignore[misc]
+    """Point-in-time joins and pulls on DuckDB, from lake tables, queries and files. Read-only."""
+
+    supports_filter_by_created_timestamp = True
+
+    @staticmethod
+    def get_historical_features(
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: Any,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        filter_by_created_timestamp: bool = False,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+        **unknown: Any,
+    ) -> DuckDBRetrievalJob:
+        """The spine's columns as given, in the spine's row order, and the features as of each row.
+
+        Args:
+            entity_df: the spine: a pandas DataFrame, an Arrow table, or a SELECT that may read
+                `lake.main.<table>`. Its instants are in `event_timestamp`, or in its only column
+                of times; naive times are UTC.
+                None: every (keys, event time) between `start_date` and `end_date`, both included,
+                at which one of the views changes, each with all features as of then. The views
+                must have the same keys; views without entity add features and no rows. (Feast's
+                own stores differ here: most give one row per entity, at `end_date`.)
+            start_date, end_date: only without `entity_df`. By default the end is now, and the
+                start is the longest ttl, or 30 days, before it.
+            filter_by_created_timestamp: leave out rows learned after the spine's instant; a row
+                without a created time is then never used. Views without a created column are not
+                affected.
+            full_feature_names: call features `<view>__<feature>`.
+
+        Raises:
+            InputError: the spine lacks a key or an instant, two columns of the result would have
+                the same name, or a source lacks a column.
+            MissingStageError: a table is not there yet.
+        """
+        if unknown:
+            raise InputError(f"get_historical_features does not know: {', '.join(unknown)}.")
+        requested = _requested(feature_views, feature_refs, registry, project)
+        location = lake_location(config)
+        with cursor(location) as connection:
+            sources = [_Source.read(connection, view, config) for view, _ in requested]
+            rows: SpineRows
+            if entity_df is None:
+                start, end = compute_non_entity_date_range(
+                    feature_views, start_date=start_date, end_date=end_date
+                )
+                rows = _changes(sources, Reach(_micros(start), _micros(end)))
+            else:
+                rows = spine_rows(entity_df)
+            spine = describe_spine(rows, connection)
+        views = [
+            source.view(spine, features, full_feature_names)
+            for source, (_, features) in zip(sources, requested, strict=True)
+        ]
+        names = [column.name for column in spine.columns]
+        names += [output for view in views for _, output in view.features]
+        _refuse_repeated(names, len(spine.columns))
+
+        def prepare(connection: duckdb.DuckDBPyConnection) -> str:
+            reach = rows.load(connection, spine)
+            return point_in_time_statement(
+                spine, views, reach=reach, known_only=filter_by_created_timestamp
+            )
+
+        def metadata() -> RetrievalMetadata:
+            with cursor(location) as connection:
+                reach = rows.load(connection, spine)
+            return RetrievalMetadata(
+                features=feature_refs,
+                keys=[c.name for n, c in enumerate(spine.columns) if n != spine.time],
+                min_event_timestamp=_moment(reach.first) if reach else None,
+                max_event_timestamp=_moment(reach.last) if reach else None,
+            )
+
+        spine_query = None
+        if rows.query is not None:
+            spine_query = spine_statement(spine, f"(\n{rows.query}\n)")
+        return DuckDBRetrievalJob(
+            location=location,
+            query=Query(
+                text=point_in_time_statement(
+                    spine,
+                    views,
+                    known_only=filter_by_created_timestamp,
+                    spine_query=spine_query,
+                ),
+                prepare=prepare,
+                names=names,
+                arrow_types=rows.arrow_types,
+            ),
+            repo_path=_root(config),
+            full_feature_names=full_feature_names,
+            on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(
+                feature_refs, project, registry
+            ),
+            metadata=metadata,
+        )
+
+    @staticmethod
+    def pull_latest_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+    ) -> DuckDBRetrievalJob:
+        """The latest row per key with start_date <= event time <= end_date.
+
+        Of rows with the same event time the one created last. Rows with a null key are left out:
+        nobody can ask for them. Column names are the source's; both times come back in UTC.
+        Without keys: one row, under Feast's dummy key.
+        """
+        return _pull(
+            config,
+            data_source,
+            join_key_columns,
+            feature_name_columns,
+            timestamp_field,
+            created_timestamp_column,
+            start_date,
+            end_date,
+            latest=True,
+        )
+
+    @staticmethod
+    def pull_all_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None = None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+    ) -> DuckDBRetrievalJob:
+        """Every row with start_date <= event time <= end_date; a bound that is None is open.
+
+        Columns as in `pull_latest_from_table_or_query`.
+        """
+        return _pull(
+            config,
+            data_source,
+            join_key_columns,
+            feature_name_columns,
+            timestamp_field,
+            created_timestamp_column,
+            start_date,
+            end_date,
+            latest=False,
+        )
+
+    @staticmethod
+    def offline_write_batch(
+        config: RepoConfig,
+        feature_view: FeatureView,
+        table: Any,
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """Refuse: the lake has one writer, dbt."""
+        raise ProfilestoreError(
+            f"feature view {feature_view.name!r}: the offline store is read-only in this version. "
+            f"Append the rows to the raw log and run `make build`."
+        )
+
+    @staticmethod
+    def write_logged_features(
+        config: RepoConfig, data: Any, source: Any, logging_config: Any, registry: BaseRegistry
+    ) -> None:
+        """Refuse: the lake has one writer, dbt."""
+        raise ProfilestoreError(
+            "the offline store is read-only in this version: logged features cannot be written. "
+            "Take the logging_config out of the feature service."
+        )
+
+    def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
+        """Check that a source can be read and has its time columns.
+
+        Raises:
+            MissingStageError, InputError: it cannot, or has not.
+        """
+        check_source(data_source, config)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A feature view and what its source was found to hold."""
+
+    feature_view: FeatureView
+    source: DataSource
+    relation: str
+    columns: list[Column]
+    event: Column
+    created: Column | None
+
+    @property
+    def label(self) -> str:
+        return f"feature view {self.feature_view.projection.name_to_use()!r}"
+
+    @classmethod
+    def read(
+        cls, connection: duckdb.DuckDBPyConnection, feature_view: FeatureView, config: RepoConfig
+    ) -> _Source:
+        label = f"feature view {feature_view.projection.name_to_use()!r}"
+        source = batch_source(feature_view.batch_source, label)
+        columns = read_columns(connection, source, config, label)
+        event, created = time_columns(source, columns, f"{label}: source {source.name!r}")
+        return cls(feature_view, source, relation(source, config), columns, event, created)
+
+    def column(self, name: str, role: str) -> Column:
+        return find_column(
+            self.columns,
+            source_column(self.source, name),
+            f"{self.label}: source {self.source.name!r}",
+            role,
+        )
+
+    def keys(self) -> dict[str, Column]:
+        """Name in the spine -> history column, per join key."""
+        renamed = self.feature_view.projection.join_key_map or {}
+        return {
+            renamed.get(key.name, key.name): self.column(key.name, "a join key")
+            for key in self.feature_view.entity_columns
+            if key.name != DUMMY_ENTITY_ID
+        }
+
+    def view(self, spine: Spine, features: Sequence[str], full_feature_names: bool) -> View:
+        projection = self.feature_view.projection
+        prefix = f"{projection.name_alias or projection.name}__" if full_feature_names else ""
+        ttl = self.feature_view.ttl
+        microseconds = ttl // MICROSECOND if ttl else 0
+        return View(
+            name=projection.name_to_use(),
+            relation=self.relation,
+            keys=tuple(
+                (self._spine_key(spine, name, column), column)
+                for name, column in self.keys().items()
+            ),
+            event=self.event,
+            created=self.created,
+            features=tuple(
+                (self.column(feature, "a feature"), f"{prefix}{feature}") for feature in features
+            ),
+            ttl=microseconds if 0 < microseconds < LONGEST_TTL else None,
+            read_once=is_query(self.source),
+        )
+
+    def _spine_key(self, spine: Spine, name: str, column: Column) -> int:
+        names = [given.name for given in spine.columns]
+        if name not in names:
+            raise InputError(
+                f"the spine has no column {name!r}, a key of {self.label}; "
+                f"found: {', '.join(names)}. Add it, or rename the column that is meant."
+            )
+        position = names.index(name)
+        found = spine.columns[position].type
+        if not joinable(found, column.type):
+            raise InputError(
+                f"the spine's column {name!r} is {found}, and {column.name!r} of {self.label} is "
+                f"{column.type}: they are never equal. Cast one of them."
+            )
+        return position
+
+
+def _requested(
+    feature_views: Sequence[FeatureView],
+    feature_refs: Sequence[str],
+    registry: BaseRegistry,
+    project: str,
+) -> list[tuple[FeatureView, list[str]]]:
+    """The views that stored features are asked of, each with those features, in asked order."""
+    views = {view.projection.name_to_use(): view for view in feature_views}
+    features: dict[str, list[str]] = {}
+    computed: set[str] | None = None
+    for ref in feature_refs:
+        view, _, feature = ref.partition(":")
+        view = view.removesuffix("@latest")
+        if view not in views:
+            if computed is None:
+                computed = {
+                    odfv.projection.name_to_use()
+                    for odfv in OnDemandFeatureView.get_requested_odfvs(
+                        feature_refs, project, registry
+                    )
+                }
+            if view in computed:
+                continue
+            raise InputError(
+                f"no feature view {view!r} for {ref!r}; found: {', '.join(sorted(views))}."
+            )
+        asked = features.setdefault(view, [])
+        if feature not in asked:
+            asked.append(feature)
+    return [(views[view], asked) for view, asked in features.items()]
+
+
+def _changes(sources: Sequence[_Source], reach: Reach) -> QueryRows:
+    """The spine where none is given: see `get_historical_features`."""
+    if not sources:
+        raise InputError("no stored feature is asked for, and there is no spine: give entity_df.")
+    keyed = [source for source in sources if source.keys()] or list(sources)
+    names = list(keyed[0].keys())
+    for other in keyed[1:]:
+        if set(other.keys()) != set(names):
+            raise InputError(
+                f"without entity_df all views need the same keys: {keyed[0].label} has "
+                f"{', '.join(names)}; {other.label} has {', '.join(other.keys())}. "
+                f"Give a spine as entity_df, or ask for them one by one."
+            )
+    if EVENT_TIMESTAMP in names:
+        raise InputError(f"without entity_df no key may be called {EVENT_TIMESTAMP!r}.")
+    views = []
+    for source in keyed:
+        by_name = source.keys()
+        views.append(
+            View(
+                name=source.label,
+                relation=source.relation,
+                keys=tuple((n, by_name[name]) for n, name in enumerate(names)),
+                event=source.event,
+                created=source.created,
+                features=(),
+            )
+        )
+    return QueryRows(change_rows(views, names, EVENT_TIMESTAMP, reach))
+
+
+def _refuse_repeated(names: Sequence[str], spine_width: int) -> None:
+    for n, name in enumerate(names):
+        if n >= spine_width and name in names[:n]:
+            other = "the spine has a column" if name in names[:spine_width] else "another view has"
+            raise InputError(
+                f"the result would have two columns named {name!r}: {other} of that name. "
+                f"Ask with full_feature_names=True, or rename one of them."
+            )
+
+
+def _pull(
+    config: RepoConfig,
+    data_source: DataSource,
+    join_keys: Sequence[str],
+    features: Sequence[str],
+    timestamp_field: str,
+    created_timestamp_column: str | None,
+    start_date: datetime | None,
+    end_date: datetime | None,
+    *,
+    latest: bool,
+) -> DuckDBRetrievalJob:
+    location = lake_location(config)
+    source = batch_source(data_source, f"source {getattr(data_source, 'name', '')!r}")
+    where = f"source {source.name!r}"
+    with cursor(location) as connection:
+        columns = read_columns(connection, source, config)
+    if not features:
+        # Feast's way to ask for all columns, for a transformation to choose from.
+        apart = {*join_keys, timestamp_field, created_timestamp_column}
+        features = [column.name for column in columns if column.name not in apart]
+    event = time_column(columns, timestamp_field, where, "the event time")
+    created = None
+    if created_timestamp_column:
+        created = time_column(columns, created_timestamp_column, where, "the created time")
+    view = View(
+        name=source.name,
+        relation=relation(source, config),
+        keys=tuple(
+            (n, find_column(columns, key, where, "a join key")) for n, key in enumerate(join_keys)
+        ),
+        event=event,
+        created=created,
+        features=tuple(
+            (find_column(columns, feature, where, "a feature"), feature) for feature in features
+        ),
+        read_once=is_query(source),
+    )
+    names = [*join_keys, *features, timestamp_field]
+    if created is not None:
+        names.append(str(created_timestamp_column))
+    build = latest_statement if latest else rows_statement
+    statement = build(
+        view,
+        names,
+        None if start_date is None else _micros(start_date),
+        None if end_date is None else _micros(end_date),
+    )
+    if not join_keys:
+        names.append(DUMMY_ENTITY_ID)
+        statement = (
+            f"SELECT *, {literal(DUMMY_ENTITY_VAL)} AS {identifier(DUMMY_ENTITY_ID)} "
+            f"FROM (\n{statement}\n)"
+        )
+    return DuckDBRetrievalJob(
+        location=location,
+        query=Query(text=statement, prepare=lambda _: statement, names=names),
+        repo_path=_root(config),
+    )
+
+
+def _root(config: RepoConfig) -> Path:
+    return Path(config.repo_path) if config.repo_path else Path.cwd()
+
+
+def _micros(moment: datetime) -> int:
+    """Microseconds since 1970; a naive time is UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int((moment - EPOCH) // MICROSECOND)
+
+
+def _moment(micros: int) -> datetime:
+    return EPOCH + timedelta(microseconds=micros)

@@ -1,0 +1,36 @@
+"""The service: profiles and recommendations over HTTP, and the pages that show them.
+
+| module | what it holds |
+| --- | --- |
+| `documents` | the JSON that is served, as models: the documentation is made from them |
+| `problems` | every error as a problem document (RFC 9457) |
+| `deployment` | what is loaded: online store, bundle, people, clock; a changed one is picked up |
+| `people` | who can be asked for, those seen last first |
+| `items` | titles and categories of items |
+| `popularity` | the items that most turn to: the answer for a person nobody knows |
+| `recommendations` | retrieve, filter, order |
+| `profile` | the blocks of one profile, from feature views and the bundle |
+| `wording` | how values read to people |
+| `terminal` | a profile as plain text |
+| `pages` | the web pages, rendered here: `templates/` and `static/` |
+| `app` | routes; they only translate |
+| `server` | the process |
+
+No TensorFlow and no dbt: the query tower runs on LiteRT, features come from the online store.
+"""
+
+import gc
+
+# Feast and FastAPI make more than a hundred thousand objects while they are imported, and next to
+# no garbage: looking for some again and again is a tenth and more of the time until we are ready.
+_collects = gc.isenabled()
+gc.disable()
+
+from serving.profile import assemble_profile  # noqa: E402
+from serving.server import run  # noqa: E402
+from serving.terminal import profile_text  # noqa: E402
+
+if _collects:
+    gc.enable()
+
+__all__ = ["assemble_profile", "profile_text", "run"]

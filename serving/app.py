@@ -1,0 +1,224 @@
+"""The routes. They translate: a request into a call, what comes back into a document."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import FastAPI, Path, Query, Response
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import RedirectResponse
+from fastapi.staticfiles import StaticFiles
+
+from profilestore import __version__
+from profilestore.settings import Settings
+from serving import pages, problems
+from serving.deployment import Deployment
+from serving.documents import (
+    Alive,
+    PeopleDocument,
+    PersonSeen,
+    Problem,
+    ProfileDocument,
+    Ready,
+    RecommendationsDocument,
+)
+from serving.popularity import Popularity
+from serving.profile import SERVICE, clock_note, read_profile
+from serving.recommendations import recommend
+
+UserId = Annotated[
+    str,
+    Path(
+        description="Pseudonym of a person: letters, digits and `. _ ~ -`, 128 at most.",
+        min_length=1,
+        max_length=128,
+        pattern=r"^[A-Za-z0-9._~-]+$",
+        examples=["u-5f0d1c0a6c1e4d7b9a2f3e8b7c6d5e4f"],
+    ),
+]
+
+SearchText = Annotated[str, Query(max_length=128)]
+
+_DESCRIPTION = """\
+Profiles of people, assembled from online features and a model, each block with its age and its
+source. Errors are problem documents (RFC 9457). Instants are UTC in ISO 8601.
+"""
+
+
+def create_app(settings: Settings, *, deployment: Deployment | None = None) -> FastAPI:
+    """The application of one deployment.
+
+    What is not built yet does not stop it: `/readyz` says what is missing, and the rest is served.
+
+    Args:
+        deployment: what it serves from; by default what lies in `settings.home`.
+    """
+    served = deployment or Deployment(settings)
+    popularity = Popularity(served)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if not served.missing():
+            popularity.warm()
+        yield
+
+    app = FastAPI(
+        title="Profilestore",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        # FastAPI's own documentation pages load scripts from elsewhere; ours is rendered here.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    problems.install(app, served)
+    _add_json_routes(app, served, popularity)
+    _add_health_routes(app, served)
+    _add_pages(app, served)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _add_json_routes(app: FastAPI, served: Deployment, popularity: Popularity) -> None:
+    @app.get(
+        "/v1/profiles/{user_id}",
+        tags=["profiles"],
+        summary="One person's profile",
+        responses=problems.described(
+            problems.UNKNOWN_USER, problems.INVALID_REQUEST, problems.NOT_READY
+        ),
+    )
+    def profile(user_id: UserId) -> ProfileDocument:
+        """Attributes, activity, interest tags, recent items and ten recommendations.
+
+        Each block says how fresh it is, when it became true and which view or model it is from.
+        Without a model the block `recommendations` is `missing`; the rest is served.
+        """
+        return read_profile(served, user_id)
+
+    @app.get(
+        "/v1/recommendations/{user_id}",
+        tags=["recommendations"],
+        summary="Items for one person",
+        responses=problems.described(problems.INVALID_REQUEST, problems.NOT_READY),
+    )
+    def recommendations(
+        user_id: UserId,
+        k: Annotated[int, Query(ge=1, le=100, description="How many items.")] = 10,
+    ) -> RecommendationsDocument:
+        """The `k` best items, none of them among the person's recent ones.
+
+        A person who is not known gets what most people turn to: `method` is then `popular`
+        instead of `two_tower`.
+        """
+        asked_at = datetime.now(UTC)
+        return RecommendationsDocument(
+            asked_at=asked_at,
+            user_id=user_id,
+            recommendations=recommend(
+                served, popularity, user_id, k, profile_service=SERVICE, asked_at=asked_at
+            ),
+        )
+
+    @app.get(
+        "/v1/users",
+        tags=["profiles"],
+        summary="Who can be asked for",
+        responses=problems.described(problems.INVALID_REQUEST, problems.NOT_READY),
+    )
+    def users(
+        limit: Annotated[int, Query(ge=1, le=500, description="How many at most.")] = 50,
+        after: Annotated[
+            str | None, Query(max_length=160, description="`next` of the page before.")
+        ] = None,
+    ) -> PeopleDocument:
+        """Pseudonyms with when they were last seen, the latest first."""
+        people = served.people()
+        chosen, following = people.page(limit, after)
+        return PeopleDocument(
+            materialized_at=people.at,
+            total=len(people),
+            users=[
+                PersonSeen(
+                    user_id=person.user_id,
+                    last_seen_at=person.last_event_at,
+                    events=person.events,
+                )
+                for person in chosen
+            ],
+            next=following,
+        )
+
+
+def _add_health_routes(app: FastAPI, served: Deployment) -> None:
+    @app.get("/healthz", tags=["health"], summary="Is the process alive?")
+    def healthz() -> Alive:
+        """200 as long as the process answers, whatever is loaded."""
+        return Alive()
+
+    @app.get(
+        "/readyz",
+        tags=["health"],
+        summary="Is everything loaded?",
+        responses=problems.described(problems.NOT_READY),
+    )
+    def readyz() -> Ready:
+        """200 when registry, online store and bundle are loaded; else what to build."""
+        missing = served.missing()
+        if missing:
+            names = ", ".join(part.what for part in missing)
+            raise problems.ProblemError(
+                problems.NOT_READY, f"Not loaded: {names}.", missing=missing
+            )
+        bundle, people = served.bundle(), served.people()
+        return Ready(
+            model=bundle.version,
+            feature_service=bundle.feature_service,
+            materialized_at=people.at,
+            users=len(people),
+        )
+
+
+def _add_pages(app: FastAPI, served: Deployment) -> None:
+    app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
+
+    @app.get("/", include_in_schema=False)
+    def home(q: SearchText = "") -> Response:
+        """The picker. A text that only one person answers to leads straight to them."""
+        people = served.people()
+        found = people.search(q, 2) if q.strip() else []
+        if len(found) == 1:
+            return RedirectResponse(f"/users/{quote(found[0].user_id)}", 303)
+        clock = served.clock()
+        return pages.home_page(people, None if clock is None else clock_note(clock), q)
+
+    @app.get("/people", include_in_schema=False)
+    def people(q: SearchText = "") -> Response:
+        return pages.people_fragment(served.people(), q)
+
+    @app.get("/users/{user_id}", include_in_schema=False)
+    def user(user_id: UserId) -> Response:
+        return pages.profile_page(read_profile(served, user_id))
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> Response:
+        return pages.docs_page(app.openapi(), problems.KINDS)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        # Problem documents come from exception handlers, where FastAPI does not look for models.
+        template = "#/components/schemas/{model}"
+        described = Problem.model_json_schema(ref_template=template, mode="serialization")
+        parts = {**described.pop("$defs", {}), "Problem": described}
+        schema["components"]["schemas"].update(parts)
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,251 @@
+"""The documents that are served. Their JSON Schema is at `/openapi.json`, and read at `/docs`.
+
+A number carries its unit in its name or beside it; an instant is UTC in ISO 8601; a decimal is a
+string, so that no digit is lost.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = "1.0"
+
+State = Literal["fresh", "stale", "missing"]
+Method = Literal["two_tower", "popular"]
+
+_PSEUDONYM = "u-5f0d1c0a6c1e4d7b9a2f3e8b7c6d5e4f"
+
+
+class Document(BaseModel):
+    """A part of what is served: fixed once made, and nothing in it that is not described."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ViewSource(Document):
+    """A block that is read from a feature view."""
+
+    view: str | None = Field(
+        description="Feature view; null for a block made from all of the service, or from none.",
+        examples=["user_activity"],
+    )
+    feature_service: str = Field(
+        description="Feature service that lets it be read.", examples=["profile_v1"]
+    )
+
+
+class ModelSource(Document):
+    """A block that a model computed."""
+
+    model: str = Field(description="Version of the bundle.", examples=["20260301T101500-4f2a91c"])
+    feature_service: str = Field(
+        description="Feature service that the model reads.", examples=["retrieval_v1"]
+    )
+
+
+class Block(Document):
+    """What every block says of itself."""
+
+    state: State = Field(
+        description="`fresh`; `stale`: past the view's time to live, so values are withheld; "
+        "`missing`: there is nothing, and `reason` says why."
+    )
+    as_of: datetime | None = Field(
+        description="When the values became true; null when there are none."
+    )
+    source: ViewSource | ModelSource
+    reason: str | None = Field(None, description="Why it is stale or missing.")
+
+
+class FieldValue(Document):
+    """One feature: its value and what its dbt column says of it."""
+
+    value: Any = Field(description="Null when unknown or withheld.", examples=[12])
+    unit: str | None = Field(description="Unit of the value.", examples=["events"])
+    description: str | None = Field(
+        description="What it means.", examples=["Events in the last 7 days."]
+    )
+
+
+class FieldsBlock(Block):
+    """A block with one field for each feature of its view that has no place of its own."""
+
+    fields: dict[str, FieldValue] = Field(default_factory=dict)
+
+
+class IdentityBlock(Block):
+    """Who this is, without saying who this is."""
+
+    user_id: str = Field(description="Pseudonym.", examples=[_PSEUDONYM])
+    last_seen_at: datetime | None = Field(description="Latest event of the person.")
+
+
+class InterestTag(Document):
+    """A category that the person turns to."""
+
+    category: str = Field(examples=["Drama"])
+    score: float | None = Field(
+        description="Share in the person's decayed weight over all categories, 0 to 1.",
+        examples=[0.31],
+    )
+    event_count: int | None = Field(description="Events it rests on.", examples=[42])
+    last_seen_at: datetime | None = Field(description="Latest event on the category.")
+
+
+class InterestsBlock(FieldsBlock):
+    """Interest tags, strongest first."""
+
+    tags: list[InterestTag]
+
+
+class HistoryItem(Document):
+    """One event of the person."""
+
+    item_id: str = Field(examples=["318"])
+    title: str | None = Field(examples=["The Shawshank Redemption"])
+    categories: list[str] = Field(examples=[["Crime", "Drama"]])
+    event_type: str | None = Field(examples=["rating"])
+    at: datetime | None
+
+
+class HistoryBlock(FieldsBlock):
+    """Recent items, newest first."""
+
+    items: list[HistoryItem]
+
+
+class Recommendation(Document):
+    """An item for the person."""
+
+    item_id: str = Field(examples=["318"])
+    title: str | None = Field(examples=["The Shawshank Redemption"])
+    categories: list[str] = Field(examples=[["Crime", "Drama"]])
+    score: float = Field(
+        description="`two_tower`: inner product of query and item vector, to be compared within "
+        "one answer only. `popular`: events on the item in the last 90 days.",
+        examples=[4.27],
+    )
+
+
+class RecommendationsBlock(Block):
+    """Items for the person, best first; never one of the recent items of the history."""
+
+    method: Method | None = Field(
+        description="`two_tower`: the model, on what is known of the person. `popular`: what most "
+        "people turn to, for somebody who is not known. Null when there are none."
+    )
+    items: list[Recommendation]
+
+
+class ClockNote(Document):
+    """How far the times of the log are moved."""
+
+    shift_seconds: int = Field(description="Added to each time of the log.", examples=[318124800])
+    since: datetime = Field(description="When the shift was chosen.")
+    why: str
+    log_first_event_at: datetime = Field(description="First event, on the log's own clock.")
+    log_last_event_at: datetime = Field(description="Last event, on the log's own clock.")
+
+
+class ProfileDocument(Document):
+    """What is served about a person.
+
+    A feature view that dbt adds to the service `profile_v1` is one more block, under the name that
+    its tag `block` gives it.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    asked_at: datetime
+    clock: ClockNote | None = Field(
+        description="Null when the service runs without the raw log beside it."
+    )
+    identity: IdentityBlock
+    attributes: FieldsBlock
+    activity: FieldsBlock
+    interests: InterestsBlock
+    history: HistoryBlock
+    recommendations: RecommendationsBlock
+
+    __pydantic_extra__: dict[str, FieldsBlock] = Field(init=False)
+
+    @property
+    def more(self) -> dict[str, FieldsBlock]:
+        """Blocks of views that this version has no place for."""
+        return self.__pydantic_extra__
+
+
+class RecommendationsDocument(Document):
+    """Recommendations alone."""
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    asked_at: datetime
+    user_id: str = Field(examples=[_PSEUDONYM])
+    recommendations: RecommendationsBlock
+
+
+class PersonSeen(Document):
+    """Somebody who can be asked for."""
+
+    user_id: str = Field(examples=[_PSEUDONYM])
+    last_seen_at: datetime
+    events: int = Field(description="Events so far.", examples=[117])
+
+
+class PeopleDocument(Document):
+    """A page of people, those seen last first, as of the latest materialisation."""
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    materialized_at: datetime
+    total: int = Field(description="People in the online store.", examples=[671])
+    users: list[PersonSeen]
+    next: str | None = Field(
+        description="What to send as `after` for the next page; null on the last one."
+    )
+
+
+class Alive(Document):
+    """The process runs."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Ready(Document):
+    """Everything is loaded."""
+
+    status: Literal["ready"] = "ready"
+    model: str = Field(description="Version of the bundle.")
+    feature_service: str = Field(description="What the bundle reads.")
+    materialized_at: datetime
+    users: int = Field(description="People in the online store.")
+
+
+class FieldProblem(Document):
+    """One thing that is wrong with a request."""
+
+    where: str = Field(examples=["query.k"])
+    detail: str = Field(examples=["Input should be less than or equal to 100"])
+
+
+class MissingPart(Document):
+    """Something that has to be built before this can be answered."""
+
+    what: str = Field(examples=["online store"])
+    reason: str
+    run: str | None = Field(description="What builds it.", examples=["make materialize"])
+
+
+class Problem(Document):
+    """A problem document (RFC 9457), sent as `application/problem+json`."""
+
+    type: str = Field(examples=["/docs#unknown-user"])
+    title: str = Field(examples=["Unknown user"])
+    status: int = Field(examples=[404])
+    detail: str
+    instance: str = Field(examples=["/v1/profiles/u-1"])
+    errors: list[FieldProblem] | None = Field(None, description="On 422: what is wrong, where.")
+    missing: list[MissingPart] | None = Field(None, description="On 503: what to build.")

@@ -1,0 +1,201 @@
+"""The web pages: rendered here, without a build step, scripts from elsewhere or a need for scripts.
+
+Templates see documents and the words of `wording`; they compute nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from fastapi import Response
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from serving import wording
+from serving.documents import ClockNote, Problem, ProfileDocument
+from serving.people import People
+
+_HERE = Path(__file__).parent
+STATIC = _HERE / "static"
+LISTED = 50
+RECENT = 10
+
+_LINE_BREAK = re.compile(r"(?<!\n)\n(?!\n)")
+
+# Nothing from elsewhere, no inline script or style: a title in the log cannot become code.
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "private, no-cache",
+}
+
+
+def home_page(people: People, clock: ClockNote | None, text: str) -> Response:
+    """The people seen last, or those whose pseudonym contains the text."""
+    return _page("home.html", clock=clock, **_listed(people, text))
+
+
+def people_fragment(people: People, text: str) -> Response:
+    """The list of `home_page` alone, for the search that runs while somebody types."""
+    return _page("_people.html", **_listed(people, text))
+
+
+def profile_page(document: ProfileDocument) -> Response:
+    """One person's profile."""
+    strongest = max((tag.score or 0.0 for tag in document.interests.tags), default=0.0)
+    return _page(
+        "profile.html",
+        profile=document,
+        now=document.asked_at,
+        recent=RECENT,
+        strongest=strongest or 1.0,
+    )
+
+
+def docs_page(openapi: Mapping[str, Any], problems: Iterable[Any]) -> Response:
+    """The interface, from its own OpenAPI document."""
+    return _page(
+        "docs.html",
+        info=openapi["info"],
+        operations=list(_operations(openapi)),
+        schemas=openapi["components"]["schemas"],
+        problems=list(problems),
+    )
+
+
+def problem_page(problem: Problem, headers: Mapping[str, str] | None) -> Response:
+    """A problem, for somebody with a browser."""
+    return _page("problem.html", problem.status, headers, problem=problem)
+
+
+def type_text(schema: Mapping[str, Any]) -> Markup:
+    """A JSON Schema as a short type, with a link to each model it names."""
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[-1]
+        return Markup('<a href="#schema-{0}">{0}</a>').format(name)
+    if "anyOf" in schema:
+        return Markup(" or ").join(type_text(option) for option in schema["anyOf"])
+    if "enum" in schema:
+        return Markup(" or ").join(Markup("<code>{}</code>").format(v) for v in schema["enum"])
+    if "const" in schema:
+        return Markup("<code>{}</code>").format(schema["const"])
+    if schema.get("type") == "array":
+        return Markup("list of ") + type_text(schema.get("items", {}))
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        return Markup("map of name to ") + type_text(schema["additionalProperties"])
+    named = {"date-time": "instant"}.get(schema.get("format", ""), schema.get("type", "any"))
+    return Markup("{}").format(named)
+
+
+def prose(text: str) -> Markup:
+    """A description with `code` in it as HTML; a single line break in it is only a space."""
+    parts = _LINE_BREAK.sub(" ", text).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else Markup("{}").format(part)
+        for place, part in enumerate(parts)
+    )
+
+
+def emblem(user_id: str) -> Markup:
+    """A small picture that is always the same for one pseudonym: easier to tell apart than hex."""
+    digest = hashlib.sha256(user_id.encode()).digest()
+    hue = int.from_bytes(digest[:2]) % 360
+    squares = [
+        Markup('<rect x="{}" y="{}" width="1" height="1"/>').format(x, row)
+        for row in range(5)
+        for column in range(3)
+        if digest[2 + 3 * row + column] % 2
+        for x in {column, 4 - column}
+    ]
+    return Markup(
+        '<svg class="emblem" viewBox="-1 -1 7 7" aria-hidden="true" '
+        'shape-rendering="crispEdges" fill="hsl({} 52% 52%)">{}</svg>'
+    ).format(hue, Markup("").join(squares))
+
+
+def static_url(name: str) -> str:
+    """Address of a static file, another one when its content changes: browsers keep them."""
+    content = (STATIC / name).read_bytes()
+    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:10]}"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        instant=wording.instant,
+        feature_name=wording.feature_name,
+        ago=wording.ago,
+        type_text=type_text,
+        prose=prose,
+        emblem=emblem,
+    )
+    environment.globals.update(
+        nothing=wording.NOTHING,
+        value_and_unit=wording.value_and_unit,
+        value_text=wording.value_text,
+        clock_sentence=wording.clock_sentence,
+        style_url=static_url("style.css"),
+        search_url=static_url("search.js"),
+    )
+    return environment
+
+
+_TEMPLATES = _environment()
+
+
+def _page(
+    template: str, status: int = 200, headers: Mapping[str, str] | None = None, /, **values: Any
+) -> Response:
+    body = _TEMPLATES.get_template(template).render(**values)
+    return HTMLResponse(body, status, {**_HEADERS, **(headers or {})})
+
+
+def _listed(people: People, text: str) -> dict[str, Any]:
+    return {
+        "text": text,
+        "found": people.search(text, LISTED),
+        "total": len(people),
+        "materialized_at": people.at,
+        "now": datetime.now(UTC),
+    }
+
+
+def _operations(openapi: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for path, methods in openapi["paths"].items():
+        for method, operation in methods.items():
+            yield {
+                "method": method.upper(),
+                "path": path,
+                "summary": operation["summary"],
+                "description": operation.get("description", ""),
+                "parameters": operation.get("parameters", []),
+                "answers": [
+                    {
+                        "status": status,
+                        "phrase": HTTPStatus(int(status)).phrase,
+                        "description": answer["description"],
+                        "content": [
+                            (media_type, content["schema"])
+                            for media_type, content in answer.get("content", {}).items()
+                        ],
+                    }
+                    for status, answer in operation["responses"].items()
+                ],
+            }

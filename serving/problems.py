@@ -1,0 +1,163 @@
+"""Every error as a problem document (RFC 9457), or as a page for who asked with a browser."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from profilestore.errors import InputError, ProfilestoreError
+from serving import pages
+from serving.deployment import Deployment
+from serving.documents import FieldProblem, MissingPart, Problem
+from serving.profile import UnknownUserError
+
+MEDIA_TYPE = "application/problem+json"
+_log = logging.getLogger("profilestore.serving")
+_FOR_MACHINES = ("/v1/", "/healthz", "/readyz", "/openapi.json")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of problem: `type` in a document is its place in the documentation."""
+
+    name: str
+    status: int
+    title: str
+    meaning: str
+
+    @property
+    def type(self) -> str:
+        return f"/docs#{self.name}"
+
+
+UNKNOWN_USER = Kind(
+    "unknown-user", 404, "Unknown user", "Nothing is known of a person of that pseudonym."
+)
+NOT_FOUND = Kind("not-found", 404, "Not found", "There is no such address here.")
+METHOD_NOT_ALLOWED = Kind(
+    "method-not-allowed", 405, "Method not allowed", "The address exists, with other methods."
+)
+INVALID_REQUEST = Kind(
+    "invalid-request", 422, "Invalid request", "A parameter is not what it has to be: see `errors`."
+)
+INTERNAL = Kind(
+    "internal-error", 500, "Internal error", "A fault of ours; the log of the service has more."
+)
+NOT_READY = Kind(
+    "not-ready", 503, "Not ready", "Something has not been built or cannot be read: see `missing`."
+)
+KINDS = (UNKNOWN_USER, NOT_FOUND, METHOD_NOT_ALLOWED, INVALID_REQUEST, INTERNAL, NOT_READY)
+
+
+class ProblemError(Exception):
+    """A problem that a route answers with."""
+
+    def __init__(
+        self, kind: Kind, detail: str, *, missing: Sequence[MissingPart] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.missing = missing
+
+
+def install(app: FastAPI, deployment: Deployment) -> None:
+    """Answer every error of an app with a problem document."""
+
+    def problem(request: Request, error: ProblemError) -> Response:
+        return _answer(request, error.kind, error.detail, missing=error.missing)
+
+    def unknown_user(request: Request, error: UnknownUserError) -> Response:
+        return _answer(request, UNKNOWN_USER, str(error))
+
+    def input_error(request: Request, error: InputError) -> Response:
+        return _answer(request, INVALID_REQUEST, str(error))
+
+    def not_ready(request: Request, error: ProfilestoreError) -> Response:
+        return _answer(request, NOT_READY, str(error), missing=deployment.missing())
+
+    def invalid(request: Request, error: RequestValidationError) -> Response:
+        # Without the input itself: it may be long, or something that JSON cannot hold.
+        errors = [
+            FieldProblem(where=".".join(map(str, found["loc"])), detail=found["msg"])
+            for found in error.errors()
+        ]
+        detail = "; ".join(f"{found.where}: {found.detail}" for found in errors)
+        return _answer(request, INVALID_REQUEST, detail, errors=errors)
+
+    def http(request: Request, error: HTTPException) -> Response:
+        known = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED)}
+        status = error.status_code
+        kind = known.get(status) or Kind(
+            "not-found" if status < 500 else "internal-error",
+            status,
+            HTTPStatus(status).phrase,
+            "",
+        )
+        detail = kind.meaning or str(error.detail)
+        return _answer(request, kind, detail, headers=error.headers)
+
+    def unexpected(request: Request, error: Exception) -> Response:
+        _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+        return _answer(request, INTERNAL, INTERNAL.meaning)
+
+    handlers: dict[type[Exception], Any] = {
+        ProblemError: problem,
+        UnknownUserError: unknown_user,
+        InputError: input_error,
+        ProfilestoreError: not_ready,
+        RequestValidationError: invalid,
+        HTTPException: http,
+        Exception: unexpected,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+def described(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
+    """What a route that can fail so declares in OpenAPI."""
+    return {
+        kind.status: {
+            "description": f"{kind.title}. {kind.meaning}",
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for kind in kinds
+    }
+
+
+def _answer(
+    request: Request,
+    kind: Kind,
+    detail: str,
+    *,
+    errors: list[FieldProblem] | None = None,
+    missing: Sequence[MissingPart] | None = None,
+    headers: Any = None,
+) -> Response:
+    document = Problem(
+        type=kind.type,
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        instance=request.scope["path"],
+        errors=errors,
+        missing=None if missing is None else list(missing),
+    )
+    if _wants_page(request):
+        return pages.problem_page(document, headers)
+    # ASCII: a path may hold what UTF-8 cannot, and a problem must never fail itself.
+    body = json.dumps(document.model_dump(mode="json", exclude_none=True), ensure_ascii=True)
+    return Response(body, kind.status, headers, MEDIA_TYPE)
+
+
+def _wants_page(request: Request) -> bool:
+    path = request.scope["path"]
+    return not path.startswith(_FOR_MACHINES) and "text/html" in request.headers.get("accept", "")

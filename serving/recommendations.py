@@ -1,0 +1,209 @@
+"""Recommendations: retrieve, filter, order. Each stage is a small function of arrays and ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from profilestore.artifacts import Bundle
+from profilestore.encoding import Feature
+from profilestore.errors import ProfilestoreError
+from profilestore.feature_store import ViewRecord
+from serving.deployment import Deployment, Store
+from serving.documents import (
+    Method,
+    ModelSource,
+    Recommendation,
+    RecommendationsBlock,
+    State,
+    ViewSource,
+)
+from serving.items import SERVICE, Item, read_items
+from serving.popularity import VIEW, Popularity, Ranking
+
+Records = Mapping[str, ViewRecord]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An item and how well it fits; scores compare within one list only."""
+
+    item_id: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """Items for a person and where they come from, before titles are read."""
+
+    state: State
+    as_of: datetime | None
+    source: ViewSource | ModelSource
+    reason: str | None
+    method: Method | None
+    items: list[Scored]
+
+
+def query_vector(bundle: Bundle, records: Records, asked_at: datetime) -> npt.NDArray[np.float32]:
+    """float32 [dimension] of a person, from the latest values of the views the bundle reads.
+
+    Raises:
+        ProfilestoreError: a value is not of the type that the bundle was trained with.
+    """
+    values: dict[str, Any] = {
+        f"{record.view}__{name}": value
+        for record in records.values()
+        for name, value in record.values.items()
+    }
+    try:
+        inputs = bundle.encoding.encode_row(values, asked_at, bundle.vocabularies)
+        return bundle.query_tower(inputs)
+    except (TypeError, ValueError) as error:  # Arrow's errors and LiteRT's are of these
+        raise ProfilestoreError(
+            f"model {bundle.version} cannot read the features that are online ({error}). "
+            "Run `make train`."
+        ) from error
+
+
+def retrieve(
+    item_vectors: npt.NDArray[np.float32], query: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Inner product of each item with the query: float32 [items]. Exact, no index."""
+    return item_vectors @ query
+
+
+def best(
+    item_ids: Sequence[str], scores: npt.NDArray[np.float32], k: int, without: Iterable[str] = ()
+) -> list[Scored]:
+    """The k highest scores, highest first, of items that are not in `without`.
+
+    Equal scores keep the order of `item_ids`; a score that is no number is no candidate.
+    """
+    excluded = set(without)
+    wanted = min(k + len(excluded), len(item_ids))
+    if not wanted or k < 1:
+        return []
+    comparable = np.where(np.isfinite(scores), scores, -np.inf)
+    # Everything at least as good as the last one wanted: a plain cut would split equals at random.
+    least = np.partition(comparable, len(item_ids) - wanted)[len(item_ids) - wanted]
+    candidates = np.flatnonzero((comparable >= least) & np.isfinite(comparable))
+    ordered = candidates[np.argsort(-comparable[candidates], kind="stable")]
+    kept = (int(row) for row in ordered if item_ids[row] not in excluded)
+    return [Scored(item_ids[row], float(scores[row])) for row in islice(kept, k)]
+
+
+def seen_items(features: Iterable[Feature], records: Records) -> set[str]:
+    """Items that a person's features name: values of columns with the vocabulary `item_id`."""
+    seen: set[str] = set()
+    for feature in features:
+        if feature.tags.get("vocabulary") == "item_id" and feature.view in records:
+            value = records[feature.view].values.get(feature.name) or ()
+            seen.update([value] if isinstance(value, str) else value)
+    return seen
+
+
+def is_known(records: Records) -> bool:
+    """Whether there is, or was before its time to live ran out, anything about the person."""
+    return any(record.state != "missing" for record in records.values())
+
+
+def recommend_by_model(
+    bundle: Bundle, store: Store, user_id: str, k: int, *, without: set[str], asked_at: datetime
+) -> Recommended:
+    """The k items that the model puts nearest to a person, without those in `without` and those
+    that the model itself reads as the person's recent ones."""
+    service = bundle.feature_service
+    records = store.online(service, "user", [user_id], now=asked_at)[0]
+    seen = without | seen_items(store.features(service), records)
+    scores = retrieve(bundle.item_vectors, query_vector(bundle, records, asked_at))
+    fresh = any(record.state == "fresh" for record in records.values())
+    return Recommended(
+        state="fresh" if fresh else "stale",
+        as_of=max((r.as_of for r in records.values() if r.as_of), default=None),
+        source=ModelSource(model=bundle.version, feature_service=service),
+        reason=None if fresh else "All that the model knows of the person is past its time.",
+        method="two_tower",
+        items=best(bundle.item_ids, scores, k, seen),
+    )
+
+
+def recommend_popular(ranking: Ranking, k: int) -> Recommended:
+    """The answer for somebody who is not known: the items that most people turn to."""
+    chosen = [Scored(item_id, float(events)) for item_id, events in ranking.items[:k]]
+    return Recommended(
+        state="fresh" if chosen else "missing",
+        as_of=ranking.as_of,
+        source=ViewSource(view=VIEW, feature_service=SERVICE),
+        reason=None if chosen else "No item of the model has any popularity online.",
+        method="popular" if chosen else None,
+        items=chosen,
+    )
+
+
+def no_recommendations(reason: str, feature_service: str) -> Recommended:
+    """What stands in a profile when there is no model to ask."""
+    return Recommended(
+        state="missing",
+        as_of=None,
+        source=ViewSource(view=None, feature_service=feature_service),
+        reason=reason,
+        method=None,
+        items=[],
+    )
+
+
+def recommend(
+    deployment: Deployment,
+    popularity: Popularity,
+    user_id: str,
+    k: int,
+    *,
+    profile_service: str,
+    asked_at: datetime,
+) -> RecommendationsBlock:
+    """k items for anybody: by the model when the person is known, else the popular ones.
+
+    Raises:
+        ProfilestoreError: no online store or no bundle.
+    """
+    bundle, store = deployment.bundle(), deployment.store()
+    records = store.online(profile_service, "user", [user_id], now=asked_at)[0]
+    if is_known(records):
+        seen = seen_items(store.features(profile_service), records)
+        recommended = recommend_by_model(bundle, store, user_id, k, without=seen, asked_at=asked_at)
+    else:
+        recommended = recommend_popular(popularity.ranking(), k)
+    items = read_items(store, (scored.item_id for scored in recommended.items), now=asked_at)
+    return recommendations_block(recommended, items)
+
+
+def recommendations_block(
+    recommended: Recommended, items: Mapping[str, Item]
+) -> RecommendationsBlock:
+    """The block as it is served: titles and categories beside each item."""
+    return RecommendationsBlock(
+        state=recommended.state,
+        as_of=recommended.as_of,
+        source=recommended.source,
+        reason=recommended.reason,
+        method=recommended.method,
+        items=[
+            _recommendation(scored, items.get(scored.item_id, Item(scored.item_id)))
+            for scored in recommended.items
+        ],
+    )
+
+
+def _recommendation(scored: Scored, item: Item) -> Recommendation:
+    return Recommendation(
+        item_id=item.item_id,
+        title=item.title,
+        categories=list(item.categories),
+        score=scored.score,
+    )

@@ -1,0 +1,206 @@
+"""The demo as a user sees it, and the laws on the data that it leaves."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from profilestore.feature_store import FeatureStore, Materialized
+from profilestore.settings import Settings
+
+Make = Callable[..., subprocess.CompletedProcess[str]]
+Demo = tuple[Path, subprocess.CompletedProcess[str]]
+
+
+def test_demo_ends_with_a_profile_and_the_address_of_the_page(demo: Demo) -> None:
+    last_lines = demo[1].stdout.strip().splitlines()[-1]
+    assert re.search(r"http://127\.0\.0\.1:8000/users/u-[0-9a-f]{32}$", last_lines), last_lines
+    for word in ("Activity", "Interests", "Recommendations"):
+        assert word.lower() in demo[1].stdout.lower()
+    assert "Traceback" not in demo[1].stderr
+
+
+def test_every_stage_said_in_a_line_what_it_does(demo: Demo) -> None:
+    said = re.findall(r"^== (\w+)", demo[1].stdout, flags=re.MULTILINE)
+    assert said == ["logs", "build", "generate", "apply", "train", "materialize", "profile"]
+
+
+def test_a_second_demo_does_only_what_changed(demo_home: Path, make: Make) -> None:
+    started = time.monotonic()
+    again = make(demo_home, "demo")
+    assert again.returncode == 0, again.stderr
+    said = re.findall(r"^== (\w+)", again.stdout, flags=re.MULTILINE)
+    assert said == ["materialize", "profile"]
+    assert time.monotonic() - started < 120
+
+
+def test_the_model_is_above_popularity_and_item_knn(demo_home: Path) -> None:
+    test = _metrics(demo_home)["test"]
+    own = test.pop("two-tower")["ndcg@10"]
+    assert {name.split(",")[0] for name in test} == {"popularity", "item-kNN"}
+    for name, figures in test.items():
+        assert own > figures["ndcg@10"], name
+
+
+def test_the_report_says_by_how_much(demo_home: Path) -> None:
+    bundle = _bundle(demo_home)
+    page = (bundle / "report.html").read_text()
+    for name, lift in _metrics(demo_home)["lift"].items():
+        assert f"{100 * lift:.1f} % above {name}" in page
+    for plot in re.findall(r'src="([^"]+)"', page):
+        assert (bundle / plot).stat().st_size > 5_000
+
+
+@pytest.mark.parametrize(
+    ("service", "entity"), [("profile_v1", "user"), ("retrieval_v1", "user"), ("items_v1", "item")]
+)
+def test_online_equals_offline_at_the_same_instant(
+    demo_home: Path, service: str, entity: str
+) -> None:
+    """Law 4, for 1,000 keys drawn at random; the log has fewer people, so the rest are strangers."""
+    settings = Settings(home=demo_home)
+    store = FeatureStore(settings)
+    noted = Materialized.read(settings)
+    known = (
+        [person.user_id for person in noted.people]
+        if entity == "user"
+        else store.keys(service, entity)
+    )
+    drawn = random.Random(20261122)
+    keys = drawn.sample(known, min(1000, len(known)))
+    keys += [f"stranger-{number}" for number in range(1000 - len(keys))]
+
+    names = [f.column for f in store.features(service) if f.entity == entity]
+    spine = pa.table(
+        {
+            f"{entity}_id": keys,
+            "event_timestamp": pa.array([noted.at] * len(keys), pa.timestamp("us", tz="UTC")),
+        }
+    )
+    offline = store.training_frame(service, spine, columns=names).read_all().to_pylist()
+    online = store.online(service, entity, keys, now=noted.at)
+
+    assert len(offline) == len(online) == 1000
+    compared = 0
+    for key, row, views in zip(keys, offline, online, strict=True):
+        for view, record in views.items():
+            for name, value in record.values.items():
+                assert value == row[f"{view}__{name}"], (key, view, name)
+                compared += value is not None
+    # Equality of nothing with nothing proves nothing.
+    assert compared > 2000
+
+
+def test_a_stale_value_is_null_offline_and_online(demo_home: Path) -> None:
+    """Interests have a ttl; people who left long ago are past it in both stores."""
+    settings = Settings(home=demo_home)
+    store = FeatureStore(settings)
+    noted = Materialized.read(settings)
+    records = store.online(
+        "profile_v1", "user", [person.user_id for person in noted.people], now=noted.at
+    )
+    stale = [
+        views["user_interests"] for views in records if views["user_interests"].state == "stale"
+    ]
+    fresh = [
+        views["user_interests"] for views in records if views["user_interests"].state == "fresh"
+    ]
+    assert stale
+    assert fresh
+    assert all(value is None for record in stale for value in record.values.values())
+
+
+def test_no_raw_identifier_is_in_lake_online_store_or_bundle(demo_home: Path) -> None:
+    """Users of this log are small numbers: their pseudonyms must be the only names they have."""
+    noted = Materialized.read(Settings(home=demo_home))
+    assert all(re.fullmatch(r"u-[0-9a-f]{32}", person.user_id) for person in noted.people)
+
+
+def test_your_own_folder_becomes_a_profile(
+    checkout_copy: Path, make: Make, tmp_path: Path, demo_home: Path
+) -> None:
+    """A slice of the ratings as somebody's CSV, all the way to a printed profile."""
+    logs = _own_logs(demo_home, tmp_path / "shop logs")
+    quick = tmp_path / "quick.yaml"
+    quick.write_text("epochs: 1\nbatch_size: 256\ndimension: 16\n")
+    done = make(checkout_copy, "demo", f"SOURCE={logs}", f"CONFIG={quick}")
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert "http://127.0.0.1:8000/users/u-" in done.stdout
+    assert "Toy Story" in (checkout_copy / "data/raw/files/items.parquet").read_bytes().decode(
+        "latin-1"
+    )
+
+
+def test_a_wrong_source_changes_nothing(demo_home: Path, make: Make, tmp_path: Path) -> None:
+    before = _tree(demo_home / "data" / "raw")
+    done = make(demo_home, "logs", f"SOURCE={tmp_path / 'nowhere'}")
+    assert done.returncode != 0
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert _tree(demo_home / "data" / "raw") == before
+
+
+def _own_logs(demo_home: Path, folder: Path) -> Path:
+    import duckdb
+
+    folder.mkdir()
+    ratings = demo_home / "data/raw/movielens/ratings.parquet"
+    films = demo_home / "data/raw/movielens/films.parquet"
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY (SELECT user_id AS customer, movie_id AS sku, rating AS stars, "
+            f"timestamp AS at FROM '{ratings}' WHERE user_id <= 60) "
+            f"TO '{folder / 'events.csv'}' (HEADER)"
+        )
+        connection.execute(
+            f"COPY (SELECT movie_id AS sku, title AS name, genres FROM '{films}' "
+            f"WHERE title IS NOT NULL) TO '{folder / 'items.csv'}' (HEADER)"
+        )
+    (folder / "profilestore.yaml").write_text(
+        """
+events:
+  files: events.csv
+  columns:
+    user: customer
+    item: sku
+    event_type: {constant: rating}
+    time: at
+    value: stars
+  time: {unit: s}
+items:
+  files: items.csv
+  columns:
+    item: sku
+    title: name
+    categories: {column: genres, separator: "|"}
+shift: to_now
+"""
+    )
+    return folder
+
+
+def _bundle(home: Path) -> Path:
+    version = json.loads((home / "data/models/current.json").read_text())["version"]
+    return home / "data" / "models" / str(version)
+
+
+def _metrics(home: Path) -> dict[str, Any]:
+    metrics: dict[str, Any] = json.loads((_bundle(home) / "metrics.json").read_text())
+    return metrics
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }

@@ -1,0 +1,256 @@
+"""Fakes of the two seams of serving: the online store, and the model bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from profilestore.artifacts import Bundle
+from profilestore.encoding import Arrays, Feature, Vocabulary, plan
+from profilestore.errors import MissingStageError
+from profilestore.feature_store import Materialized, Person, ViewRecord
+from profilestore.settings import Settings
+from profilestore.sources import Clock
+from serving.app import create_app
+from serving.deployment import Deployment
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+AS_OF = datetime(2026, 2, 28, 9, 30, tzinfo=UTC)
+
+USER_FEATURES = [
+    Feature(
+        "user_activity", "events_7d", "user", "number", "Events of 7 days.", {"unit": "events"}
+    ),
+    Feature("user_activity", "last_event_at", "user", "timestamp", "Latest event."),
+    Feature(
+        "user_history", "item_ids", "user", "list_of_text", "Items.", {"vocabulary": "item_id"}
+    ),
+    Feature("user_history", "event_types", "user", "list_of_text"),
+    Feature("user_history", "event_at_us", "user", "list_of_number"),
+    Feature("user_interests", "categories", "user", "list_of_text", "", {"vocabulary": "category"}),
+    Feature("user_interests", "shares", "user", "list_of_number", "", {"weights_of": "categories"}),
+    Feature("user_interests", "event_counts", "user", "list_of_number"),
+    Feature("user_interests", "last_event_at_us", "user", "list_of_number"),
+]
+ITEM_FEATURES = [
+    Feature("item_attributes", "title", "item", "text"),
+    Feature("item_attributes", "categories", "item", "list_of_text"),
+    Feature("item_popularity", "events_90d", "item", "number"),
+    Feature("item_popularity", "events_lifetime", "item", "number"),
+]
+ITEMS = {f"i{n}": f"Film {n}" for n in range(1, 31)}
+
+
+def microseconds(at: datetime) -> int:
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+@dataclass
+class FakeStore:
+    """A store that holds what a test puts in it."""
+
+    services: dict[str, list[Feature]] = field(default_factory=dict)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    rows: dict[tuple[str, str], ViewRecord] = field(default_factory=dict)
+    asked: list[tuple[str, list[str]]] = field(default_factory=list)
+
+    def put(
+        self, key: str, view: str, values: Mapping[str, Any] | None, *, state: str = "fresh"
+    ) -> None:
+        names = {f.name for fs in self.services.values() for f in fs if f.view == view}
+        filled = {**dict.fromkeys(names), **(values or {})}
+        as_of = None if state == "missing" else AS_OF
+        self.rows[key, view] = ViewRecord(view, filled, as_of, state)  # type: ignore[arg-type]
+
+    def features(self, service: str) -> list[Feature]:
+        return self.services[service]
+
+    def view_tags(self, service: str) -> dict[str, dict[str, str]]:
+        return {f.view: self.tags.get(f.view, {}) for f in self.services[service]}
+
+    def online(
+        self, service: str, entity: str, keys: Sequence[str], *, now: datetime | None = None
+    ) -> list[dict[str, ViewRecord]]:
+        self.asked.append((service, list(keys)))
+        views = list(dict.fromkeys(f.view for f in self.services[service] if f.entity == entity))
+        return [{view: self._record(key, view) for view in views} for key in keys]
+
+    def _record(self, key: str, view: str) -> ViewRecord:
+        if (key, view) not in self.rows:
+            names = [f.name for fs in self.services.values() for f in fs if f.view == view]
+            return ViewRecord(view, dict.fromkeys(names), None, "missing")
+        return self.rows[key, view]
+
+
+class FakeTower:
+    """A query tower that prefers items by number: i30 is best, unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Arrays] = []
+        self.vector = np.array([1.0, 0.0], np.float32)
+
+    def __call__(self, inputs: Arrays) -> np.ndarray:
+        self.inputs.append(inputs)
+        return self.vector
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
+
+
+@pytest.fixture
+def as_of() -> datetime:
+    return AS_OF
+
+
+@pytest.fixture
+def store() -> FakeStore:
+    """Ann has everything, Bob only activity, and each film is as popular as its number is low."""
+    found = FakeStore(
+        services={
+            "profile_v1": list(USER_FEATURES),
+            "retrieval_v1": [*USER_FEATURES, *ITEM_FEATURES],
+            "items_v1": list(ITEM_FEATURES),
+        },
+        tags={
+            "user_activity": {"block": "activity"},
+            "user_history": {"block": "history"},
+            "user_interests": {"block": "interests"},
+        },
+    )
+    found.put("u-ann", "user_activity", {"events_7d": 3, "last_event_at": AS_OF})
+    found.put(
+        "u-ann",
+        "user_history",
+        {
+            "item_ids": ["i30", "i29"],
+            "event_types": ["rating", "view"],
+            "event_at_us": [microseconds(AS_OF), microseconds(AS_OF - timedelta(days=1))],
+        },
+    )
+    found.put(
+        "u-ann",
+        "user_interests",
+        {
+            "categories": ["Drama", "Comedy"],
+            "shares": [0.75, 0.25],
+            "event_counts": [6, 2],
+            "last_event_at_us": [microseconds(AS_OF), microseconds(AS_OF)],
+        },
+    )
+    found.put("u-bob", "user_activity", {"events_7d": 1, "last_event_at": AS_OF})
+    for number, (item_id, title) in enumerate(ITEMS.items(), start=1):
+        found.put(item_id, "item_attributes", {"title": title, "categories": ["Drama"]})
+        found.put(item_id, "item_popularity", {"events_90d": 100 - number, "events_lifetime": 1000})
+    return found
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return Bundle(
+        path=tmp_path,
+        manifest={"version": "20260301T000000-abc", "feature_service": "retrieval_v1"},
+        encoding=plan(USER_FEATURES, "user"),
+        vocabularies={
+            "item_id": Vocabulary("item_id", list(ITEMS)),
+            "category": Vocabulary("category", ["Comedy", "Drama"]),
+        },
+        item_ids=list(ITEMS),
+        item_vectors=np.array([[n, 0.0] for n in range(1, len(ITEMS) + 1)], np.float32),
+        query_tower=FakeTower(),  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture
+def materialized() -> Materialized:
+    return Materialized(
+        NOW, [Person("u-ann", AS_OF, 8), Person("u-bob", AS_OF - timedelta(days=2), 1)]
+    )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(
+        shift_seconds=3 * 7 * 24 * 3600,
+        chosen_at=NOW,
+        first_event_at=datetime(1995, 1, 9, tzinfo=UTC),
+        last_event_at=datetime(2016, 10, 16, tzinfo=UTC),
+        why="Moved for the test.",
+    )
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A home with the files whose change says that something has to be read again."""
+    settings = Settings(home=tmp_path)
+    for file in (
+        settings.registry,
+        settings.online / "materialized.json",
+        settings.models / "current.json",
+        settings.raw / "active.json",
+    ):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("{}")
+    return settings
+
+
+Make = Callable[..., Deployment]
+
+
+@pytest.fixture
+def deploy(
+    settings: Settings,
+    store: FakeStore,
+    bundle: Bundle,
+    materialized: Materialized,
+    clock: Clock,
+) -> Make:
+    """Makes a deployment of the fakes; what is named in `without` is not built yet."""
+
+    def make(*without: str) -> Deployment:
+        def give(what: str, value: Any, run: str) -> Callable[[Settings], Any]:
+            def read(_: Settings) -> Any:
+                if what in without:
+                    raise MissingStageError(f"no {what}. Run `{run}` first.")
+                return value
+
+            return read
+
+        return Deployment(
+            settings,
+            open_store=give("registry", store, "make apply"),
+            load_bundle=give("bundle", bundle, "make train"),
+            read_people=give("people", materialized, "make materialize"),
+            read_clock=give("clock", clock, "make logs"),
+        )
+
+    return make
+
+
+@pytest.fixture
+def client_of(settings: Settings) -> Callable[[Deployment], TestClient]:
+    """A client of the service over a deployment; a fault in it is a 500, as for anybody."""
+    return lambda deployment: TestClient(
+        create_app(settings, deployment=deployment),
+        raise_server_exceptions=False,
+        follow_redirects=False,
+    )
+
+
+@pytest.fixture
+def client(deploy: Make, client_of: Callable[[Deployment], TestClient]) -> TestClient:
+    return client_of(deploy())
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Long and odd strings as JSON, so that the names of tests can be printed."""
+    return json.dumps(val)[:60] if isinstance(val, str) else None

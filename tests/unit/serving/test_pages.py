@@ -1,0 +1,171 @@
+"""The pages, as HTML; tests/e2e looks at them with a browser."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from serving.documents import ModelSource
+from serving.pages import emblem, prose, static_url, type_text
+
+
+class Outline(HTMLParser):
+    """What a page is made of: addresses, ids, and the ids that things refer to."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.referred: list[str] = []
+        self.inline: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("href", "src", "action"):
+                self.addresses.append(value or "")
+            elif name == "id":
+                self.ids.append(value or "")
+            elif name in ("for", "aria-labelledby", "aria-controls"):
+                self.referred.append(value or "")
+            elif name == "style" or name.startswith("on"):
+                self.inline.append(name)
+
+
+@pytest.mark.parametrize("path", ["/", "/?q=u", "/users/u-ann", "/users/u-bob", "/docs"])
+def test_pages_need_nothing_from_elsewhere(client, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    page = Outline(answer.text)
+    assert all(address.startswith(("/", "#")) for address in page.addresses)
+    assert page.inline == []
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("path", ["/", "/users/u-ann", "/docs"])
+def test_links_and_labels_lead_somewhere(client, path: str) -> None:
+    page = Outline(client.get(path).text)
+    assert len(page.ids) == len(set(page.ids))
+    assert set(page.referred) <= set(page.ids)
+    for address in page.addresses:
+        if address.startswith("#"):
+            assert address[1:] in page.ids
+        else:
+            assert client.get(address).status_code == 200, address
+
+
+def test_home_lists_those_seen_last_and_explains_the_clock(client) -> None:
+    html = client.get("/").text
+    assert html.index("u-ann") < html.index("u-bob")
+    assert "8 events" in html
+    assert "1 event<" in html
+    assert "This log ended on 16 October 2016" in html
+    assert "3 weeks" in html
+
+
+def test_search_works_without_scripts(client) -> None:
+    html = client.get("/?q=u-").text
+    assert 'href="/users/u-ann"' in html
+    assert 'value="u-"' in html
+    assert "Nobody" in client.get("/?q=zzz").text
+
+
+def test_a_search_that_one_person_answers_leads_to_them(client) -> None:
+    answer = client.get("/", params={"q": " BOB "})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/users/u-bob")
+
+
+def test_the_fragment_is_the_list_alone(client) -> None:
+    html = client.get("/people?q=ann").text
+    assert 'href="/users/u-ann"' in html
+    assert "u-bob" not in html
+    assert "<html" not in html
+
+
+def test_a_profile_shows_every_block_with_its_age_and_source(client, bundle) -> None:
+    html = client.get("/users/u-ann").text
+    for name in ("activity", "interests", "history", "recommendations", "attributes"):
+        assert f'id="block-{name}"' in html
+    for view in ("user_activity", "user_interests", "user_history"):
+        assert f"view <code>{view}</code> in <code>profile_v1</code>" in html
+    assert bundle.version in html
+    assert html.count("2026-02-28 09:30 UTC</time>") >= 4
+    for text in ("Drama", "75.0%", "from 6 events", "Film 30", "Film 28", "28.000"):
+        assert text in html
+
+
+def test_states_are_shown_as_such(client, store) -> None:
+    store.put("u-ann", "user_interests", None, state="stale")
+    html = client.get("/users/u-ann").text
+    assert '<span class="state stale">stale</span>' in html
+    assert '<span class="state missing">missing</span>' in html
+    assert "values are withheld" in html
+
+
+def test_a_page_without_a_model_says_what_to_run(deploy, client_of) -> None:
+    assert "make train" in client_of(deploy("bundle")).get("/users/u-ann").text
+
+
+def test_what_comes_from_the_log_cannot_become_markup(client, store) -> None:
+    attack = "<script>alert(1)</script>"
+    store.put("i30", "item_attributes", {"title": attack, "categories": [attack]})
+    store.put("u-ann", "user_interests", {"categories": [attack], "shares": [1.0]})
+    store.put("u-ann", "user_activity", {"events_7d": attack})
+    html = client.get("/users/u-ann").text
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    assert "<script>alert" not in client.get("/people", params={"q": attack}).text
+
+
+def test_a_block_nobody_knew_has_a_card(client, store) -> None:
+    feature = type(store.services["profile_v1"][0])("user_rfm", "rfm_class", "user", "text")
+    store.services["profile_v1"].append(feature)
+    store.put("u-ann", "user_rfm", {"rfm_class": "champion"})
+    html = client.get("/users/u-ann").text
+    assert 'id="block-user_rfm"' in html
+    assert "champion" in html
+
+
+def test_documentation_is_made_from_openapi(client) -> None:
+    html = client.get("/docs").text
+    for path in client.get("/openapi.json").json()["paths"]:
+        assert f"<code>{path}</code>" in html
+    for model in (ModelSource, "ProfileDocument", "Problem"):
+        name = model if isinstance(model, str) else model.__name__
+        assert f'id="schema-{name}"' in html
+    assert "`" not in re.sub(r"<[^>]+>", "", html)
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        ({"type": "string"}, "string"),
+        ({}, "any"),
+        ({"type": "string", "format": "date-time"}, "instant"),
+        ({"type": "array", "items": {"type": "integer"}}, "list of integer"),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "string or null"),
+        ({"enum": ["<a>", "b"]}, "<code>&lt;a&gt;</code> or <code>b</code>"),
+        ({"const": "1.0"}, "<code>1.0</code>"),
+        ({"$ref": "#/components/schemas/X"}, '<a href="#schema-X">X</a>'),
+        ({"additionalProperties": {"type": "number"}}, "map of name to number"),
+        ({"type": "object", "additionalProperties": True}, "object"),
+    ],
+)
+def test_types_in_words(schema, text: str) -> None:
+    assert type_text(schema) == text
+
+
+def test_descriptions_with_code() -> None:
+    assert prose("a `b<` c\nd\n\ne") == "a <code>b&lt;</code> c d\n\ne"
+
+
+def test_an_emblem_is_the_same_for_one_and_another_for_another() -> None:
+    assert emblem("u-a") == emblem("u-a")
+    assert emblem("u-a") != emblem("u-b")
+
+
+def test_static_files_change_their_address_with_their_content(client) -> None:
+    assert re.fullmatch(r"/static/style\.css\?v=[0-9a-f]{10}", static_url("style.css"))
+    assert client.get(static_url("style.css")).headers["content-type"].startswith("text/css")
