@@ -19,7 +19,6 @@ STAMPS := data/.stamps
 DBT_FILES := $(shell find dbt_project -type f -not -path '*/target/*' -not -path '*/logs/*')
 FEATURE_REPO := $(filter-out feature_repo/feature_views.py,$(wildcard feature_repo/*.py)) feature_repo/feature_store.yaml
 TRAINING := $(shell find training -name '*.py' -o -name '*.yaml' -o -name '*.html') profilestore/encoding.py profilestore/artifacts.py
-SOURCE_FILES := $(if $(wildcard $(SOURCE)/.),$(shell find $(SOURCE) -type f))
 
 ##@ The flow
 
@@ -38,12 +37,15 @@ $(VENV)/.installed: requirements/dev.lock pyproject.toml
 .PHONY: logs
 logs: $(STAMPS)/logs ## Read SOURCE once and write its raw log to data/raw/
 
-# Rewritten only when SOURCE is another one than last time.
+# What SOURCE is: its name, and of a folder also every file's size and time. Rewritten only when
+# that is another than last time.
 $(STAMPS)/source: always
 	@mkdir -p $(STAMPS)
-	@test "$$(cat $@ 2>/dev/null)" = "$(SOURCE)" || echo "$(SOURCE)" > $@
+	@{ echo "$(SOURCE)"; test ! -d "$(SOURCE)" || find "$(SOURCE)" -type f -printf '%p %s %T@\n' | sort; } > $@.new
+	@cmp -s $@.new $@ || cp $@.new $@
+	@rm -f $@.new
 
-$(STAMPS)/logs: $(VENV)/.installed $(STAMPS)/source $(SOURCE_FILES)
+$(STAMPS)/logs: $(VENV)/.installed $(STAMPS)/source
 	@echo "== logs: raw log of $(SOURCE)"
 	$(RUN) logs --source "$(SOURCE)"
 	@touch $@

@@ -1,4 +1,4 @@
-"""`make demo` in a copy of the checkout, as a newcomer runs it: once a session, whole, on real data."""
+"""`make demo` in a copy of the checkout, as a newcomer runs it: whole, once a session."""
 
 from __future__ import annotations
 
@@ -34,14 +34,20 @@ def copy_of_checkout(target: Path) -> Path:
 
 def run_make(home: Path, *arguments: str, user_home: Path) -> subprocess.CompletedProcess[str]:
     """make in `home`, with this environment's packages and an empty home folder."""
+    installed = Path(sys.prefix) / ".installed"
+    # Otherwise the copy would set itself up, and this environment would be its own no more.
+    if any(
+        not installed.exists() or (home / name).stat().st_mtime > installed.stat().st_mtime
+        for name in ("requirements/dev.lock", "pyproject.toml")
+    ):
+        pytest.fail(f"{sys.prefix} is older than the requirements: run `make setup` first")
     environment = {
         **{name: value for name, value in os.environ.items() if "PROFILESTORE" not in name},
         "PROFILESTORE_HOME": str(home),
         "HOME": str(user_home),
     }
-    installed = f"{sys.prefix}/.installed"
     return subprocess.run(
-        ["make", f"--old-file={installed}", f"VENV={sys.prefix}", *arguments],
+        ["make", f"VENV={sys.prefix}", *arguments],
         cwd=home,
         env=environment,
         capture_output=True,

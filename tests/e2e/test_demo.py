@@ -66,7 +66,7 @@ def test_the_report_says_by_how_much(demo_home: Path) -> None:
 def test_online_equals_offline_at_the_same_instant(
     demo_home: Path, service: str, entity: str
 ) -> None:
-    """Law 4, for 1,000 keys drawn at random; the log has fewer people, so the rest are strangers."""
+    """Law 4, for 1,000 keys drawn at random; of people there are fewer: the rest are strangers."""
     settings = Settings(home=demo_home)
     store = FeatureStore(settings)
     noted = Materialized.read(settings)
@@ -135,9 +135,26 @@ def test_your_own_folder_becomes_a_profile(
     done = make(checkout_copy, "demo", f"SOURCE={logs}", f"CONFIG={quick}")
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert "http://127.0.0.1:8000/users/u-" in done.stdout
-    assert "Toy Story" in (checkout_copy / "data/raw/files/items.parquet").read_bytes().decode(
-        "latin-1"
+    store = FeatureStore(Settings(home=checkout_copy))
+    (views,) = store.online("items_v1", "item", ["1"])
+    assert views["item_attributes"].values["title"] == "Toy Story"
+    assert views["item_popularity"].values["events_lifetime"] > 0
+
+
+def test_a_changed_file_is_read_again(checkout_copy: Path, make: Make, tmp_path: Path) -> None:
+    logs = tmp_path / "shop logs"
+    logs.mkdir()
+    (logs / "profilestore.yaml").write_text(
+        "events:\n  files: events.csv\n  columns: {user: who, item: what, "
+        "event_type: {constant: view}, time: at}\n"
     )
+    (logs / "events.csv").write_text("who,what,at\na,x,2026-01-01T00:00:00Z\n")
+    first = make(checkout_copy, "logs", f"SOURCE={logs}")
+    assert "1 events" in first.stdout, first.stderr
+    assert "== logs" not in make(checkout_copy, "logs", f"SOURCE={logs}").stdout
+    with (logs / "events.csv").open("a") as file:
+        file.write("b,y,2026-01-02T00:00:00Z\n")
+    assert "2 events" in make(checkout_copy, "logs", f"SOURCE={logs}").stdout
 
 
 def test_a_wrong_source_changes_nothing(demo_home: Path, make: Make, tmp_path: Path) -> None:
