@@ -37,11 +37,11 @@ $(VENV)/.installed: requirements/dev.lock pyproject.toml
 .PHONY: logs
 logs: $(STAMPS)/logs ## Read SOURCE once and write its raw log to data/raw/
 
-# What SOURCE is: its name, and of a folder also every file's size and time. Rewritten only when
+# What SOURCE is: its name, and of a folder also every file's checksum. Rewritten only when
 # that is another than last time.
 $(STAMPS)/source: always
 	@mkdir -p $(STAMPS)
-	@{ echo "$(SOURCE)"; test ! -d "$(SOURCE)" || find "$(SOURCE)" -type f -printf '%p %s %T@\n' | sort; } > $@.new
+	@{ echo "$(SOURCE)"; test ! -d "$(SOURCE)" || find "$(SOURCE)" -type f -exec cksum {} + | sort; } > $@.new
 	@cmp -s $@.new $@ || cp $@.new $@
 	@rm -f $@.new
 
@@ -117,6 +117,15 @@ lint: $(VENV)/.installed ## ruff, import-linter, mypy, sqlfluff
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/mypy
 	$(VENV)/bin/sqlfluff lint dbt_project/models dbt_project/tests
+
+.PHONY: bench-demo
+bench-demo: $(VENV)/.installed ## Measure the demo: time of each stage, model beside its baselines (QUICK=1: one epoch)
+	$(VENV)/bin/python benchmarks/demo.py $(if $(QUICK),--quick)
+
+.PHONY: screenshots
+screenshots: $(STAMPS)/train ## Take the pictures of the page that README.md shows (needs Chromium or Chrome)
+	@test -e data/online/materialized.json || $(MAKE) --no-print-directory materialize
+	$(VENV)/bin/python docs/screenshots.py
 
 .PHONY: lock
 lock: ## Resolve requirements/*.in anew into requirements/*.lock (needs uv on the path)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from entities import item, user
 from feast import FeatureView, Field
-from feast.types import Array, Float64, Int32, Int64, String, ZonedTimestamp
+from feast.types import Array, Float64, Int32, Int64, String, UnixTimestamp
 
 from profilestore.offline_store import DuckDBSource
 
@@ -90,15 +90,15 @@ item_popularity = FeatureView(
         ),
         Field(
             name="first_event_at",
-            dtype=ZonedTimestamp,
+            dtype=UnixTimestamp,
             description="First event on the item.",
-            tags={"class": "aggregate"},
+            tags={"class": "aggregate", "unit": "seconds"},
         ),
         Field(
             name="last_event_at",
-            dtype=ZonedTimestamp,
+            dtype=UnixTimestamp,
             description="Latest event on the item.",
-            tags={"class": "aggregate"},
+            tags={"class": "aggregate", "unit": "seconds"},
         ),
     ],
     source=DuckDBSource(
@@ -168,15 +168,15 @@ user_activity = FeatureView(
         ),
         Field(
             name="first_event_at",
-            dtype=ZonedTimestamp,
+            dtype=UnixTimestamp,
             description="First event of the person.",
-            tags={"class": "behaviour"},
+            tags={"class": "behaviour", "unit": "seconds"},
         ),
         Field(
             name="last_event_at",
-            dtype=ZonedTimestamp,
+            dtype=UnixTimestamp,
             description="Latest event of the person; its age is the recency.",
-            tags={"class": "behaviour"},
+            tags={"class": "behaviour", "unit": "seconds"},
         ),
     ],
     source=DuckDBSource(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gc
+import logging
 import socket
 
 import uvicorn
@@ -25,9 +25,13 @@ def run(settings: Settings) -> None:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         print(f"Profilestore serves at http://{host}:{port}/ (Ctrl-C stops it)", flush=True)
         # No access log: it would keep who was asked for, where erasure does not look.
-        config = uvicorn.Config(create_app(settings), access_log=False, log_level="warning")
-        # What is loaded now stays: a collection need not look at it while somebody waits.
-        gc.freeze()
+        config = uvicorn.Config(
+            create_app(settings),
+            access_log=False,
+            # uvicorn's own set-up of logging closes the handlers of everybody else.
+            log_config=None,
+        )
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
         # Ctrl-C is how it is told to stop: uvicorn closes down first and raises then.
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])

@@ -1,23 +1,28 @@
 """The point-in-time join as one SQL statement; text in, text out, nothing is read here.
 
-For each spine row and each view: among the view's rows with the same keys, visible at the spine
-instant, the one with the latest event time; among equals the one learned last; null when that row
-is older than the view's ttl. Written as:
+For each spine row and each view: among the view's rows with the same keys and an event time at or
+before the spine instant, the latest; of equal event times the one created last; null when it is
+older than the view's ttl. Written as:
 
     asked_0    the spine with this view's keys and instant
-    history_0  the view's rows that some spine row could reach: keys, instants, features
-    found_0    per spine row, the latest instant at which a history row became visible (ASOF)
-    latest_0   the rows of those instants, ties settled
-    view_0     per spine row its row, if the ttl allows
+    history_0  the view's rows that some spine row could reach: keys, times, features
+    found_0    per spine row, the latest event time (ASOF), if the ttl allows it
+    latest_0   the rows of those event times, ties settled
+    view_0     per spine row its row
 
-The ASOF join carries no features. It sorts whatever it is given, so it is given two numbers, and
-the features are fetched afterwards for the rows that won.
+The ASOF join carries no features. It sorts whatever it is given, so it is given numbers, and the
+features are fetched afterwards for the rows that won.
 
-Visible means `event <= spine`; with `known_only` also `created <= spine`. Both together are
-`greatest(event, created) <= spine`, so it is still one inequality, but the row last to become
-visible may be older than one already seen. Such a row is never the answer to any question, and
-`history_0` leaves it out: what remains has rising event times, and the last one visible is the
-right one.
+With `known_only` a row also has to have been created at or before the spine instant. After
+`found_0`:
+
+    known_0    per spine row, of the rows of that event time the last that was known (ASOF)
+    unknown_0  the spine rows for which none of them was: few, where rows are learned soon
+    visible_0  for their keys, the rows that were ever the latest known one
+    view_0     known_0, and for unknown_0 the last of visible_0 (ASOF)
+
+A row becomes visible at greatest(event, created), and one that becomes visible when a later event
+is visible already is never an answer. Without those, the last visible row is the latest known one.
 """
 
 from __future__ import annotations
@@ -29,8 +34,11 @@ from profilestore.offline_store.types import kind, microseconds, portable, spine
 
 SPINE = "profilestore_spine"
 
+# Below this many history rows per spine row, nearly all keys are asked for.
+ROWS_PER_SPINE_ROW = 20
+
 # Orders rows by event, then created. One wide integer: a window over a pair takes twice as long.
-_NEWNESS = "(event * 18446744073709551616::HUGEINT + created)"
+_NEWNESS = "(history.event * 18446744073709551616::HUGEINT + history.created)"
 
 
 def identifier(name: str) -> str:
@@ -70,7 +78,6 @@ class View:
     """What one feature view reads, in the source's column names.
 
     Attributes:
-        name: for messages.
         relation: what stands after FROM.
         keys: (position in the spine, history column) per join key; empty for a view without
             entity.
@@ -79,9 +86,9 @@ class View:
         ttl: in microseconds; None is unlimited.
         read_once: the relation is a query, which may cost much or answer differently a second
             time.
+        rows: about how many rows the relation has; None if that is not known.
     """
 
-    name: str
     relation: str
     keys: tuple[tuple[int, Column], ...]
     event: Column
@@ -89,14 +96,21 @@ class View:
     features: tuple[tuple[Column, str], ...]
     ttl: int | None = None
     read_once: bool = False
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
 class Reach:
-    """The first and the last instant in the spine, in microseconds since 1970."""
+    """How far a spine reaches.
+
+    Attributes:
+        first, last: the first and the last instant, in microseconds since 1970.
+        rows: how many rows.
+    """
 
     first: int
     last: int
+    rows: int
 
 
 def spine_statement(spine: Spine, relation: str) -> str:
@@ -125,7 +139,7 @@ def point_in_time_statement(
     Args:
         spine: describes the relation `profilestore_spine`, made by `spine_statement`.
         views: in the order of the result.
-        reach: when given, history outside it is not read. It changes cost, never the result.
+        reach: when given, history outside it is not read. It changes the cost, never the result.
         known_only: ignore rows that had not been learned at the spine instant.
         spine_query: when given, stands in the statement as `profilestore_spine`, which then needs
             nothing prepared.
@@ -153,8 +167,10 @@ def point_in_time_statement(
     )
 
 
-def change_rows(views: Sequence[View], key_names: Sequence[str], time: str, reach: Reach) -> str:
-    """A spine of every (keys, event time) at which one of `views` changes within `reach`.
+def change_rows(
+    views: Sequence[View], key_names: Sequence[str], time: str, first: int, last: int
+) -> str:
+    """A spine of every (keys, event time) at which one of `views` changes in [first, last].
 
     All views have the same keys in the same order. Result: the keys, then `time`, ordered by both.
     """
@@ -166,15 +182,16 @@ def change_rows(views: Sequence[View], key_names: Sequence[str], time: str, reac
         keys = [_source(column) for _, column in view.keys]
         named = [f"{key} AS {identifier(name)}" for key, name in zip(keys, key_names, strict=True)]
         conditions = [
-            *within(view.event, reach.first, reach.last),
+            *within(view.event, first, last),
             *(f"{key} IS NOT NULL" for key in keys),
         ]
         parts.append(
             f"SELECT {', '.join([*named, f'make_timestamptz({event}) AS {identifier(time)}'])}\n"
             f"FROM {view.relation} AS source\nWHERE {' AND '.join(conditions)}"
         )
+    union = "\nUNION\n".join(parts)
     order = ", ".join(str(n + 1) for n in (len(key_names), *range(len(key_names))))
-    return f"SELECT * FROM (\n{chr(10).join(_between(parts, 'UNION'))}\n)\nORDER BY {order}"
+    return f"SELECT * FROM (\n{union}\n)\nORDER BY {order}"
 
 
 def rows_statement(view: View, names: Sequence[str], first: int | None, last: int | None) -> str:
@@ -247,48 +264,99 @@ def within(column: Column, first: int | None, last: int | None) -> list[str]:
 def _view_ctes(
     number: int, view: View, spine: Spine, reach: Reach | None, known_only: bool
 ) -> Iterator[str]:
-    known_only = known_only and view.created is not None
     keys = [f"k{position}" for position in range(len(view.keys))]
     features = [f"f{position}" for position in range(len(view.features))]
-
     asked = ["nth", "instant"]
     for key, (position, column) in zip(keys, view.keys, strict=True):
         expression = spine_key(f"c{position}", spine.columns[position].type, column.type)
         asked.append(f"{expression} AS {key}")
     yield f"asked_{number} AS NOT MATERIALIZED (\nSELECT {', '.join(asked)} FROM {SPINE}\n)"
 
+    known_only = known_only and view.created is not None
     # Read twice (once for instants, once for features) where reading is cheap and repeatable.
-    once = "MATERIALIZED" if view.read_once or known_only else "NOT MATERIALIZED"
-    yield (f"history_{number} AS {once} (\n{_history(number, view, keys, reach, known_only)}\n)")
+    once = "MATERIALIZED" if view.read_once else "NOT MATERIALIZED"
+    yield f"history_{number} AS {once} (\n{_history(number, view, keys, reach, known_only)}\n)"
 
-    same = "".join(f"asked.{key} = history.{key} AND " for key in keys)
+    fresh = "" if view.ttl is None else f"WHERE history.event >= asked.instant - {view.ttl}\n"
+    from_spine = ", ".join(f"asked.{name}" for name in ("nth", "instant", *keys))
     yield (
         f"found_{number} AS MATERIALIZED (\n"
-        f"SELECT {', '.join(['asked.nth', 'asked.instant', *(f'asked.{key}' for key in keys)])}, "
-        "history.visible\n"
+        f"SELECT {from_spine}, history.event\n"
         f"FROM asked_{number} AS asked\n"
         f"ASOF JOIN history_{number} AS history\n"
-        f"ON {same}asked.instant >= history.visible\n)"
+        f"ON {_same('asked', 'history', keys)}asked.instant >= history.event\n{fresh})"
     )
+    if known_only:
+        yield from _known(number, keys, features, fresh)
+    else:
+        yield from _latest(number, keys, features)
 
+
+def _latest(number: int, keys: Sequence[str], features: Sequence[str]) -> Iterator[str]:
     # Ties are settled per instant and not per spine row: many spine rows may find the same instant.
-    same = "".join(f"found.{key} = history.{key} AND " for key in keys)
-    partition = ", ".join([*(f"history.{key}" for key in keys), "history.visible"])
+    partition = ", ".join(f"history.{name}" for name in (*keys, "event"))
     yield (
         f"latest_{number} AS (\n"
         f"SELECT history.* FROM history_{number} AS history\n"
-        f"SEMI JOIN found_{number} AS found ON {same}found.visible = history.visible\n"
+        f"SEMI JOIN found_{number} AS found\n"
+        f"ON {_same('found', 'history', keys)}found.event = history.event\n"
         f"QUALIFY row_number() OVER (PARTITION BY {partition} "
-        "ORDER BY history.event DESC, history.created DESC NULLS LAST) = 1\n)"
+        "ORDER BY history.created DESC NULLS LAST) = 1\n)"
     )
-
-    same = "".join(f"found.{key} = latest.{key} AND " for key in keys)
-    ttl = "" if view.ttl is None else f"\nWHERE latest.event >= found.instant - {view.ttl}"
+    outputs = ", ".join(["found.nth", *(f"latest.{feature}" for feature in features)])
     yield (
         f"view_{number} AS (\n"
-        f"SELECT {', '.join(['found.nth', *(f'latest.{feature}' for feature in features)])}\n"
+        f"SELECT {outputs}\n"
         f"FROM found_{number} AS found\n"
-        f"JOIN latest_{number} AS latest ON {same}found.visible = latest.visible{ttl}\n)"
+        f"JOIN latest_{number} AS latest\n"
+        f"ON {_same('found', 'latest', keys)}found.event = latest.event\n)"
+    )
+
+
+def _known(number: int, keys: Sequence[str], features: Sequence[str], fresh: str) -> Iterator[str]:
+    outputs = ["nth", *features]
+    yield (
+        f"known_{number} AS MATERIALIZED (\n"
+        f"SELECT {', '.join(['found.nth', *(f'history.{feature}' for feature in features)])}\n"
+        f"FROM found_{number} AS found\n"
+        "ASOF JOIN (\n"
+        f"SELECT history.* FROM history_{number} AS history\n"
+        f"SEMI JOIN found_{number} AS found\n"
+        f"ON {_same('found', 'history', keys)}found.event = history.event\n"
+        ") AS history\n"
+        f"ON {_same('found', 'history', keys)}found.event = history.event "
+        "AND found.instant >= history.created\n)"
+    )
+    yield (
+        f"unknown_{number} AS MATERIALIZED (\n"
+        f"SELECT found.* FROM found_{number} AS found\n"
+        f"ANTI JOIN known_{number} AS known ON known.nth = found.nth\n)"
+    )
+    # Of two rows that become visible at once the newer stands first and hides the other.
+    some = ""
+    partition = ""
+    if keys:
+        same = " AND ".join(f"asked.{key} = history.{key}" for key in keys)
+        some = f"SEMI JOIN unknown_{number} AS asked ON {same}\n"
+        partition = f"PARTITION BY {', '.join(f'history.{key}' for key in keys)} "
+    yield (
+        f"visible_{number} AS (\n"
+        f"SELECT history.*, greatest(history.event, history.created) AS since\n"
+        f"FROM history_{number} AS history\n{some}"
+        "WHERE history.event IS NOT NULL\n"
+        f"WINDOW earlier AS ({partition}ORDER BY greatest(history.event, history.created), "
+        "history.event DESC, history.created DESC "
+        "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)\n"
+        f"QUALIFY coalesce({_NEWNESS} > max({_NEWNESS}) OVER earlier, true)\n)"
+    )
+    yield (
+        f"view_{number} AS (\n"
+        f"SELECT {', '.join(outputs)} FROM known_{number}\n"
+        "UNION ALL\n"
+        f"SELECT {', '.join(['asked.nth', *(f'history.{feature}' for feature in features)])}\n"
+        f"FROM unknown_{number} AS asked\n"
+        f"ASOF JOIN visible_{number} AS history\n"
+        f"ON {_same('asked', 'history', keys)}asked.instant >= history.since\n{fresh})"
     )
 
 
@@ -296,56 +364,46 @@ def _history(
     number: int, view: View, keys: Sequence[str], reach: Reach | None, known_only: bool
 ) -> str:
     event = microseconds(f"source.{identifier(view.event.name)}", view.event.type, round_up=True)
-    created = (
-        "CAST(NULL AS BIGINT)"
-        if view.created is None
-        else microseconds(
-            f"source.{identifier(view.created.name)}", view.created.type, round_up=True
-        )
-    )
+    created = "CAST(NULL AS BIGINT)"
+    conditions = []
+    if view.created is not None:
+        name = f"source.{identifier(view.created.name)}"
+        created = microseconds(name, view.created.type, round_up=True)
+        if known_only:
+            # A row that does not say when it was learned was never learned.
+            conditions.append(f"{created} IS NOT NULL")
+            if reach is not None:
+                conditions += within(view.created, None, reach.last)
+    if reach is not None:
+        first = None if view.ttl is None else reach.first - view.ttl
+        conditions += within(view.event, first, reach.last)
     columns = [
         *(f"{_source(column)} AS {key}" for key, (_, column) in zip(keys, view.keys, strict=True)),
         f"{event} AS event",
         f"{created} AS created",
-        f"{f'greatest({event}, {created})' if known_only else event} AS visible",
         *(f"{_source(column)} AS f{n}" for n, (column, _) in enumerate(view.features)),
     ]
-    conditions = []
-    if reach is not None:
-        conditions += within(
-            view.event, None if view.ttl is None else reach.first - view.ttl, reach.last
-        )
-        if known_only and view.created is not None:
-            conditions += within(view.created, None, reach.last)
     semi_join = ""
-    if keys:
+    if keys and _narrow(view, reach):
         same = " AND ".join(
             f"asked.{key} = {_source(column)}"
             for key, (_, column) in zip(keys, view.keys, strict=True)
         )
-        semi_join = f"SEMI JOIN asked_{number} AS asked ON {same}\n"
-    where = f"WHERE {' AND '.join(conditions)}\n" if conditions else ""
-    rows = f"SELECT {', '.join(columns)}\nFROM {view.relation} AS source\n{semi_join}{where}"
-    if not known_only:
-        return rows.rstrip()
-    # A row without a created time was never learned. Of two rows made visible by the same instant
-    # the newer one stands first and hides the other.
-    partition = f"PARTITION BY {', '.join(keys)} " if keys else ""
-    return (
-        f"SELECT * FROM (\n{rows})\n"
-        "WHERE event IS NOT NULL AND created IS NOT NULL\n"
-        f"WINDOW earlier AS ({partition}ORDER BY visible, event DESC, created DESC "
-        "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)\n"
-        f"QUALIFY coalesce({_NEWNESS} > max({_NEWNESS}) OVER earlier, true)"
-    )
+        semi_join = f"\nSEMI JOIN asked_{number} AS asked ON {same}"
+    where = f"\nWHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"SELECT {', '.join(columns)}\nFROM {view.relation} AS source{semi_join}{where}"
+
+
+def _narrow(view: View, reach: Reach | None) -> bool:
+    """Whether to look for the spine's keys first: not worth it where most keys are asked for."""
+    if reach is None or view.rows is None:
+        return True
+    return view.rows > ROWS_PER_SPINE_ROW * reach.rows
+
+
+def _same(left: str, right: str, keys: Sequence[str]) -> str:
+    return "".join(f"{left}.{key} = {right}.{key} AND " for key in keys)
 
 
 def _source(column: Column) -> str:
     return portable(f"source.{identifier(column.name)}", column.type)
-
-
-def _between(parts: Sequence[str], word: str) -> Iterator[str]:
-    for number, part in enumerate(parts):
-        if number:
-            yield word
-        yield part

@@ -90,7 +90,7 @@ class DuckDBRetrievalJob(RetrievalJob):  # type: ignore[misc]
     def to_record_batches(self, batch_size: int = BATCH_ROWS) -> pa.RecordBatchReader:
         """Stream the result, at most `batch_size` rows at a time, in the spine's order.
 
-        The connection is closed when the last batch is read or the reader is closed.
+        The connection ends with the last batch, or with the reader if that is dropped before.
 
         Raises:
             InputError: an on-demand feature view was asked for: those need `to_arrow`.

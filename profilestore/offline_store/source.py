@@ -212,8 +212,14 @@ def _files(path: str, root: Path | None) -> str:
 
 
 def bare_query(query: str) -> str:
-    """A query without the semicolon that would end it inside brackets."""
-    return query.strip().rstrip("; \t\r\n")
+    """A query without the semicolons that would end it inside brackets."""
+    text = query.encode()
+    # Positions are in bytes; comments are no tokens.
+    for position, _ in reversed(duckdb.tokenize(query)):
+        if text[position : position + 1] != b";":
+            break
+        text = text[:position]
+    return text.decode().strip()
 
 
 def is_query(source: DataSource) -> bool:
@@ -236,6 +242,14 @@ def describe(connection: duckdb.DuckDBPyConnection, relation_sql: str) -> list[C
     """
     rows = connection.execute(f"DESCRIBE SELECT * FROM {relation_sql}").fetchall()
     return [Column(name=row[0], type=row[1]) for row in rows]
+
+
+def estimated_rows(connection: duckdb.DuckDBPyConnection, relation_sql: str) -> int | None:
+    """DuckDB's estimate of how many rows `FROM <relation_sql>` gives; nothing is read for it."""
+    found = connection.execute(f"EXPLAIN (FORMAT json) SELECT * FROM {relation_sql}").fetchall()
+    plan = json.loads(found[0][1])
+    estimate = plan[0].get("extra_info", {}).get("Estimated Cardinality") if plan else None
+    return None if estimate is None else int(estimate)
 
 
 def read_columns(

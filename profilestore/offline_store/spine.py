@@ -43,11 +43,17 @@ class FrameRows:
             connection.unregister(_GIVEN)
         # DuckDB renames a column that differs from another only in capitals: take our own names.
         return tuple(
-            Column(name, UNTYPED if pa.types.is_null(given) else column.type)
+            Column(name, UNTYPED if self._says_nothing(given) else column.type)
             for name, given, column in zip(
                 self.table.column_names, self.table.schema.types, described, strict=True
             )
         )
+
+    def _says_nothing(self, given: pa.DataType) -> bool:
+        """Whether a column's type is a guess: all null, or a frame without rows."""
+        if self.table.num_rows == 0:
+            return not pa.types.is_timestamp(given)
+        return bool(pa.types.is_null(given))
 
     def load(self, connection: duckdb.DuckDBPyConnection, spine: Spine) -> Reach | None:
         """Make the temporary table `profilestore_spine`; None when no row has an instant."""
@@ -95,8 +101,9 @@ SpineRows: TypeAlias = FrameRows | QueryRows
 def _load(connection: duckdb.DuckDBPyConnection, statement: str) -> Reach | None:
     # A table, not a view: a query is run once, and its size is known to the planner.
     connection.execute(f"CREATE TEMP TABLE {SPINE} AS {statement}")
-    row = connection.execute(f"SELECT min(instant), max(instant) FROM {SPINE}").fetchone()
-    return None if row is None or row[0] is None else Reach(first=row[0], last=row[1])
+    found = connection.execute(f"SELECT min(instant), max(instant), count(*) FROM {SPINE}")
+    first, last, rows = found.fetchall()[0]
+    return None if first is None else Reach(first=first, last=last, rows=rows)
 
 
 def spine_rows(given: Any) -> SpineRows:

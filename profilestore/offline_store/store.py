@@ -21,7 +21,6 @@ from profilestore.errors import InputError, ProfilestoreError
 from profilestore.offline_store.connections import cursor
 from profilestore.offline_store.point_in_time import (
     Column,
-    Reach,
     Spine,
     View,
     change_rows,
@@ -36,6 +35,7 @@ from profilestore.offline_store.retrieval_job import DuckDBRetrievalJob, Query
 from profilestore.offline_store.source import (
     batch_source,
     check_source,
+    estimated_rows,
     find_column,
     is_query,
     lake_location,
@@ -132,7 +132,7 @@ class NativeDuckDBOfflineStore(OfflineStore):  # type: ignore[misc]
                 start, end = compute_non_entity_date_range(
                     feature_views, start_date=start_date, end_date=end_date
                 )
-                rows = _changes(sources, Reach(_micros(start), _micros(end)))
+                rows = _changes(sources, _micros(start), _micros(end))
             else:
                 rows = spine_rows(entity_df)
             spine = describe_spine(rows, connection)
@@ -282,6 +282,7 @@ class _Source:
     columns: list[Column]
     event: Column
     created: Column | None
+    rows: int | None
 
     @property
     def label(self) -> str:
@@ -295,7 +296,9 @@ class _Source:
         source = batch_source(feature_view.batch_source, label)
         columns = read_columns(connection, source, config, label)
         event, created = time_columns(source, columns, f"{label}: source {source.name!r}")
-        return cls(feature_view, source, relation(source, config), columns, event, created)
+        read = relation(source, config)
+        rows = estimated_rows(connection, read)
+        return cls(feature_view, source, read, columns, event, created, rows)
 
     def column(self, name: str, role: str) -> Column:
         return find_column(
@@ -320,7 +323,6 @@ class _Source:
         ttl = self.feature_view.ttl
         microseconds = ttl // MICROSECOND if ttl else 0
         return View(
-            name=projection.name_to_use(),
             relation=self.relation,
             keys=tuple(
                 (self._spine_key(spine, name, column), column)
@@ -333,6 +335,7 @@ class _Source:
             ),
             ttl=microseconds if 0 < microseconds < LONGEST_TTL else None,
             read_once=is_query(self.source),
+            rows=self.rows,
         )
 
     def _spine_key(self, spine: Spine, name: str, column: Column) -> int:
@@ -384,7 +387,7 @@ def _requested(
     return [(views[view], asked) for view, asked in features.items()]
 
 
-def _changes(sources: Sequence[_Source], reach: Reach) -> QueryRows:
+def _changes(sources: Sequence[_Source], first: int, last: int) -> QueryRows:
     """The spine where none is given: see `get_historical_features`."""
     if not sources:
         raise InputError("no stored feature is asked for, and there is no spine: give entity_df.")
@@ -404,7 +407,6 @@ def _changes(sources: Sequence[_Source], reach: Reach) -> QueryRows:
         by_name = source.keys()
         views.append(
             View(
-                name=source.label,
                 relation=source.relation,
                 keys=tuple((n, by_name[name]) for n, name in enumerate(names)),
                 event=source.event,
@@ -412,7 +414,7 @@ def _changes(sources: Sequence[_Source], reach: Reach) -> QueryRows:
                 features=(),
             )
         )
-    return QueryRows(change_rows(views, names, EVENT_TIMESTAMP, reach))
+    return QueryRows(change_rows(views, names, EVENT_TIMESTAMP, first, last))
 
 
 def _refuse_repeated(names: Sequence[str], spine_width: int) -> None:
@@ -451,7 +453,6 @@ def _pull(
     if created_timestamp_column:
         created = time_column(columns, created_timestamp_column, where, "the created time")
     view = View(
-        name=source.name,
         relation=relation(source, config),
         keys=tuple(
             (n, find_column(columns, key, where, "a join key")) for n, key in enumerate(join_keys)

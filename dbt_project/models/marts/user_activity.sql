@@ -8,7 +8,7 @@ with windowed as (
             'events': '1',
             'valued': '(value is not null)::integer',
             'value_sum': 'value',
-            'value_square_sum': 'value * value',
+            'value_square_sum': 'value::decimal(38, 4) * value',
         },
     ) | indent(4) }}
 )
@@ -22,10 +22,15 @@ select
     {%- endfor %}
     events_lifetime::bigint as events_lifetime,
     (value_sum_90d / nullif(valued_90d, 0))::double as value_mean_90d,
-    -- n Σx² − (Σx)² over n (n − 1), in decimals up to the root: nothing cancels.
+    -- n Σx² − (Σx)² over n (n − 1), in decimals up to the root: nothing cancels. Where that is more
+    -- than a decimal holds (n |x| from 10^15 on), in floating point.
     sqrt(
-        (valued_90d * value_square_sum_90d - value_sum_90d * value_sum_90d)::double
-        / nullif(valued_90d * (valued_90d - 1), 0)::double
+        coalesce(
+            try((valued_90d * value_square_sum_90d - value_sum_90d * value_sum_90d)::double),
+            greatest(
+                valued_90d::double * value_square_sum_90d::double - pow(value_sum_90d::double, 2), 0
+            )
+        ) / nullif(valued_90d * (valued_90d - 1), 0)::double
     ) as value_stddev_90d,
     (value_sum_lifetime / nullif(valued_lifetime, 0))::double as value_mean_lifetime,
     -- Feast keeps timestamps to the second: what is finer is cut here, for all readers alike.

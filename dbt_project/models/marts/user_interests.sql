@@ -18,7 +18,8 @@ first_events as (
 evidence as (
     select
         events.user_id,
-        unnest(items.categories) as category,
+        -- A catalogue that names a category twice does not make two events of one.
+        unnest(list_distinct(items.categories)) as category,
         events.event_timestamp,
         events.loaded_at
     from events

@@ -33,5 +33,5 @@ select
     null::varchar as text,
     'movielens' as source,
     'ratings.parquet' as raw_file,
-    file_row_number::bigint as raw_row
+    file_row_number::bigint + 1 as raw_row
 from named

@@ -1,0 +1,158 @@
+"""`feature_repo/` is plain Feast, fresh, and agrees with the code that made it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import jinja2
+import pytest
+import yaml
+
+from profilestore.codegen import check_fresh, read_marts, render
+from profilestore.codegen.manifest import ENTITY_KEYS
+from profilestore.errors import ProfilestoreError
+from profilestore.privacy.pseudonyms import pseudonym_sql
+from profilestore.settings import Settings
+
+REPO = Path(__file__).resolve().parents[2]
+HOME = Settings(REPO)
+MODULES = sorted(path.stem for path in HOME.feature_repo.glob("*.py"))
+
+
+def test_feature_views_are_what_the_marts_say(parsed: Settings) -> None:
+    committed = (HOME.feature_repo / "feature_views.py").read_text(encoding="utf-8")
+    assert committed == render(read_marts(parsed.manifest)), "stale: run `make generate`"
+
+
+def test_a_changed_mart_makes_them_stale(parsed: Settings, tmp_path: Path) -> None:
+    here = Settings(tmp_path)
+    shutil.copytree(HOME.feature_repo, here.feature_repo)
+    here.manifest.parent.mkdir(parents=True)
+    shutil.copy(parsed.manifest, here.manifest)
+    check_fresh(here)
+    text = here.manifest.read_text(encoding="utf-8")
+    here.manifest.write_text(text.replace("Events in the last day.", "Events of one day."))
+    with pytest.raises(ProfilestoreError, match="stale"):
+        check_fresh(here)
+
+
+@pytest.fixture(scope="module")
+def declared() -> Iterator[dict[str, ModuleType]]:
+    """The modules of the repo, imported by bare name as Feast does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(HOME.feature_repo))
+        yield {name: importlib.import_module(name) for name in MODULES}
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+def test_the_entities_are_those_of_the_generator(declared: dict[str, ModuleType]) -> None:
+    from feast import Entity
+
+    found = [one for one in vars(declared["entities"]).values() if isinstance(one, Entity)]
+    assert {one.name: one.join_key for one in found} == ENTITY_KEYS
+
+
+def test_the_services_that_training_and_serving_read(
+    declared: dict[str, ModuleType], parsed: Settings
+) -> None:
+    from feast import FeatureService
+
+    services = {
+        one.name: {projection.name for projection in one.feature_view_projections}
+        for one in vars(declared["feature_services"]).values()
+        if isinstance(one, FeatureService)
+    }
+    views = {mart.name: mart.entity for mart in read_marts(parsed.manifest)}
+    people = {name for name, entity in views.items() if entity == "user"}
+    assert services["retrieval_v1"] == views.keys()
+    assert services["profile_v1"] == people
+    assert all(used <= views.keys() for used in services.values())
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_module_hides_behind_a_package(name: str) -> None:
+    """Feast skips, without a word, a file whose name is that of something importable."""
+    assert name not in sys.stdlib_module_names
+    spec = importlib.util.find_spec(name)
+    assert spec is None or Path(str(spec.origin)).parent == HOME.feature_repo
+
+
+def test_the_macro_says_what_python_says() -> None:
+    """The expression of a pseudonym stands twice: in dbt's Jinja and in Python."""
+    text = (HOME.dbt_project / "macros" / "pseudonym.sql").read_text(encoding="utf-8")
+    macro = jinja2.Environment().from_string(text).module.pseudonym  # type: ignore[attr-defined]
+    for column in ("user_id", "ratings.user_id", "coalesce(a, b)"):
+        assert macro(column).strip() == pseudonym_sql(column)
+
+
+def profile() -> dict:
+    text = (HOME.dbt_project / "profiles.yml").read_text()
+    return yaml.safe_load(text)["profilestore"]["outputs"]["duckdb"]
+
+
+def store() -> dict:
+    return yaml.safe_load((HOME.feature_repo / "feature_store.yaml").read_text())
+
+
+def test_dbt_and_feast_and_settings_mean_the_same_places() -> None:
+    (attached,) = profile()["attach"]
+    assert attached["path"].startswith("ducklake:sqlite:")
+    from_dbt = {
+        "catalog": HOME.dbt_project / attached["path"].removeprefix("ducklake:sqlite:"),
+        "files": HOME.dbt_project / attached["options"]["data_path"],
+    }
+    feast = store()
+    from_feast = {
+        "catalog": HOME.feature_repo / feast["offline_store"]["catalog"],
+        "files": HOME.feature_repo / feast["offline_store"]["data_path"],
+    }
+    wanted = {"catalog": HOME.lake_catalog, "files": HOME.lake_files}
+    assert {name: path.resolve() for name, path in from_dbt.items()} == wanted
+    assert {name: path.resolve() for name, path in from_feast.items()} == wanted
+    assert (HOME.feature_repo / feast["registry"]["path"]).resolve() == HOME.registry
+    assert (HOME.feature_repo / feast["online_store"]["path"]).resolve().parent == HOME.online
+
+
+def test_dbt_reads_what_the_sources_write() -> None:
+    packs = set()
+    for path in (HOME.dbt_project / "models" / "staging").rglob("*__sources.yml"):
+        pack = path.parent.name
+        places = re.findall(r"\((?:')(\.\./[^']+)'", path.read_text())
+        assert places, path
+        for place in places:
+            found = (HOME.dbt_project / place).resolve()
+            assert found.parent == HOME.raw / pack, place
+        packs.add(pack)
+    project = yaml.safe_load((HOME.dbt_project / "dbt_project.yml").read_text())
+    assert packs == project["vars"]["raw_event_tables"].keys()
+    for pack in packs:
+        models = HOME.dbt_project / "models" / "staging" / pack
+        assert {f"stg_{pack}__{kind}.sql" for kind in ("events", "items")} <= {
+            one.name for one in models.iterdir()
+        }
+
+
+def test_the_yaml_is_literal() -> None:
+    """Feast makes a folder named `${VAR}` of a variable that is not set."""
+    for text in (HOME.feature_repo / "feature_store.yaml", HOME.dbt_project / "profiles.yml"):
+        assert "$" not in text.read_text()
+        assert "env_var" not in text.read_text()
+
+
+def test_the_classes_that_the_yaml_names_are_there() -> None:
+    """Their dotted names stand in registries: they are public."""
+    module, name = store()["offline_store"]["type"].rsplit(".", 1)
+    assert name.endswith("OfflineStore")
+    found = getattr(importlib.import_module(module), name)
+    home = importlib.import_module(found.__module__)
+    assert hasattr(home, f"{name}Config")
+    (plugin,) = profile()["plugins"]
+    assert hasattr(importlib.import_module(plugin["module"]), "Plugin")

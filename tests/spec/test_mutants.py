@@ -1,0 +1,98 @@
+"""The truths have teeth: a join that is wrong in one way fails at least one of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from spec_engines import plain, plain_grid
+
+from profilestore.offline_store import store as store_module
+from profilestore.offline_store.point_in_time import point_in_time_statement
+
+
+def replaced(old, new):
+    """A builder whose statement has `new` for the pattern `old`."""
+
+    def build(*args, **kwargs):
+        statement, count = re.subn(old, new, point_in_time_statement(*args, **kwargs))
+        build.changes += count
+        return statement
+
+    build.changes = 0
+    return build
+
+
+def ttl_changed_by(microseconds):
+    def longer(match):
+        return f"asked.instant - {int(match[1]) + microseconds}"
+
+    return replaced(r"asked\.instant - (\d+)", longer)
+
+
+def without_knowledge(*args, **kwargs):
+    return point_in_time_statement(*args, **{**kwargs, "known_only": False})
+
+
+def without_ttl_in_reach(spine, views, *, reach=None, **kwargs):
+    if reach is not None:
+        reach = replace(reach, first=reach.last)
+    return point_in_time_statement(spine, views, reach=reach, **kwargs)
+
+
+MUTANTS = {
+    "ttl a microsecond longer": ttl_changed_by(1),
+    "ttl a microsecond shorter": ttl_changed_by(-1),
+    "ttl without its edge": replaced(
+        r"history\.event >= asked\.instant", "history.event > asked.instant"
+    ),
+    "ttl not applied": replaced(r"WHERE history\.event >= asked\.instant - \d+", ""),
+    "instant not included": replaced(
+        r"asked\.instant >= history\.event", "asked.instant > history.event"
+    ),
+    # The first of the two joins alone may be wrong here: the second mends it.
+    "instant of learning not included": replaced(
+        r"instant >= history\.(created|since)", r"instant > history.\1"
+    ),
+    "instant of becoming visible not included": replaced(
+        r"asked\.instant >= history\.since", "asked.instant > history.since"
+    ),
+    "an unknown row hides older ones": replaced(r"UNION ALL\n(.*\n)+?\)", ")"),
+    "older news not left out": replaced(r"QUALIFY coalesce\(.*", ""),
+    "ties to the version created first": replaced(
+        r"history\.created DESC NULLS LAST", "history.created ASC NULLS LAST"
+    ),
+    "ties to the version without a created time": replaced(
+        r"history\.created DESC NULLS LAST", "history.created DESC NULLS FIRST"
+    ),
+    "ties not settled": replaced(r"\nQUALIFY row_number\(\) OVER .* = 1", ""),
+    "equal spine rows merged": replaced(
+        r"SELECT spine\.c0", "SELECT DISTINCT ON (spine.instant, spine.c0) spine.c0"
+    ),
+    "rows in another order": replaced(r"ORDER BY spine\.nth", "ORDER BY spine.nth DESC"),
+    "rows without an answer dropped": replaced(r"LEFT JOIN view_0", "JOIN view_0"),
+    "keys not compared": replaced(r"(asked|found)\.k0 = (history|latest)\.k0 AND ", ""),
+    "null joined to null": replaced(r'(\bc0|source\."user")(?= AS k0|\n)', r"coalesce(\1, 0)"),
+    "created ignored": without_knowledge,
+    "reads too little history": without_ttl_in_reach,
+}
+
+
+def failures(repos, scenarios):
+    """The truths that do not hold on the lake."""
+    for scenario in scenarios:
+        if plain(repos.run("lake", scenario)) != plain_grid(scenario.result):
+            yield scenario.name
+
+
+def test_the_unchanged_join_fails_none(repos, all_scenarios):
+    assert list(failures(repos, all_scenarios)) == []
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_wrong_join_fails_a_truth(name, repos, all_scenarios, monkeypatch):
+    mutant = MUTANTS[name]
+    monkeypatch.setattr(store_module, "point_in_time_statement", mutant)
+    assert next(failures(repos, all_scenarios), None) is not None
+    assert getattr(mutant, "changes", 1) > 0

@@ -1,0 +1,125 @@
+"""Warehouses built by the real command from small generated logs, in copies.
+
+Tests are imported with `--import-mode=importlib`, where a test cannot import its neighbour by name:
+the two modules beside this file are loaded here by path, under names of their own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from profilestore import lake
+from profilestore.privacy.pseudonyms import pseudonym
+from profilestore.settings import Settings, child_environment
+from profilestore.sources import RawLog, write_raw_logs
+
+HERE = Path(__file__).parent
+REPO = HERE.parents[1]
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+PHRASE = "zebra-quilt phrase of a test's deployment"
+
+
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"warehouse_{name}", HERE / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+logs = _load("logs")
+reference = _load("reference")
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A deployment whose lake was built from a log that we made.
+
+    Attributes:
+        events: the rows of the owner's files, in their order.
+        categories: item -> categories of the catalogue.
+    """
+
+    settings: Settings
+    raw: RawLog
+    events: list[Any]
+    categories: dict[str, list[str]]
+
+    @property
+    def accepted(self) -> list[Any]:
+        """The sound events, with the pseudonym for the person."""
+        sound = (one for one in self.events if one.fault is None)
+        return [
+            logs.Event(**{**vars(one), "user": pseudonym(one.user, PHRASE.encode())})
+            for one in sound
+        ]
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """A table of the lake; timestamps are microseconds since 1970."""
+        with lake.connect() as connection:
+            lake.attach_lake(connection, self.settings.lake_catalog, self.settings.lake_files)
+            rows: list[dict[str, Any]] = reference.plain(
+                connection.execute(f"FROM lake.main.{table}").to_arrow_table()
+            )
+        return rows
+
+
+def build(settings: Settings) -> subprocess.CompletedProcess[str]:
+    """`profilestore build`, as make runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "profilestore", "build"],
+        cwd=REPO,
+        env=child_environment(
+            PROFILESTORE_HOME=str(settings.home), PROFILESTORE_PSEUDONYM_KEY=PHRASE
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def build_in() -> Callable[[Settings], subprocess.CompletedProcess[str]]:
+    return build
+
+
+def make_warehouse(folder: Path, shift: str) -> Warehouse:
+    rng = random.Random(20261122)
+    categories = logs.catalogue(rng)
+    events = logs.sound_log(rng, list(categories))
+    for one in logs.faulty_rows():
+        events.insert(rng.randrange(len(events)), one)
+    settings = Settings(folder / "home", pseudonym_key=PHRASE)
+    shutil.copytree(
+        REPO / "dbt_project", settings.dbt_project, ignore=shutil.ignore_patterns("target", "logs")
+    )
+    source = logs.write_source(folder / "source", events, categories, shift)
+    raw = write_raw_logs(str(source), settings, now=NOW)
+    done = build(settings)
+    assert done.returncode == 0, done.stderr
+    return Warehouse(settings, raw, events, categories)
+
+
+@pytest.fixture(scope="session")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    return make_warehouse(tmp_path_factory.mktemp("warehouse"), "none")
+
+
+@pytest.fixture(scope="session")
+def shifted(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """The same log, brought to our clock."""
+    return make_warehouse(tmp_path_factory.mktemp("shifted"), "to_now")

@@ -1,0 +1,183 @@
+"""What each mart says at an instant, by looking at every event: slow and obvious.
+
+A mart is asked as of an instant: its latest row at or before it. Times are microseconds.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from warehouse_logs import DAY, SECOND, Event
+
+Row = dict[str, Any]
+HISTORY, INTERESTS = 50, 10
+HALF_LIFE_DAYS = 90
+
+
+def plain(table: pa.Table) -> list[Row]:
+    """The rows of an Arrow table, timestamps as microseconds since 1970."""
+    for position, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            micros = table[field.name].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+            table = table.set_column(position, field.name, micros)
+    rows: list[Row] = table.to_pylist()
+    return rows
+
+
+class AsOf:
+    """The rows of a mart, by entity and time."""
+
+    def __init__(self, rows: Iterable[Row], key: str) -> None:
+        self._rows: dict[str, list[Row]] = defaultdict(list)
+        for row in sorted(rows, key=lambda row: row["event_timestamp"]):
+            self._rows[row[key]].append(row)
+        self._times = {
+            entity: [row["event_timestamp"] for row in found]
+            for entity, found in self._rows.items()
+        }
+
+    def __call__(self, entity: str, at: int) -> Row | None:
+        place = bisect_right(self._times.get(entity, []), at)
+        return self._rows[entity][place - 1] if place else None
+
+
+def by(key: Callable[[Event], Any], events: Iterable[Event]) -> dict[str, list[Event]]:
+    found: dict[str, list[Event]] = defaultdict(list)
+    for one in events:
+        found[key(one)].append(one)
+    return dict(found)
+
+
+def window(events: Sequence[Event], at: int, days: int | None) -> list[Event]:
+    """Events in (at - days, at]; all up to `at` when days is None."""
+    since = -math.inf if days is None else at - days * DAY
+    return [one for one in events if since < one.at <= at]
+
+
+def counts(events: Sequence[Event], at: int, days: Sequence[int]) -> Row:
+    return {
+        **{f"events_{n}d": len(window(events, at, n)) for n in days},
+        "events_lifetime": len(window(events, at, None)),
+    }
+
+
+def ends(events: Sequence[Event], at: int) -> Row:
+    times = [one.at for one in window(events, at, None)]
+    return {
+        "first_event_at": min(times) // SECOND * SECOND,
+        "last_event_at": max(times) // SECOND * SECOND,
+    }
+
+
+def mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if len(values) else None
+
+
+def values(events: Iterable[Event]) -> list[float]:
+    return [float(one.value) for one in events if one.value is not None]
+
+
+def user_activity(events: Sequence[Event], at: int) -> Row:
+    recent = values(window(events, at, 90))
+    return {
+        **counts(events, at, (1, 7, 30, 90)),
+        "value_mean_90d": mean(recent),
+        "value_stddev_90d": float(np.std(recent, ddof=1)) if len(recent) > 1 else None,
+        "value_mean_lifetime": mean(values(window(events, at, None))),
+        **ends(events, at),
+    }
+
+
+def item_popularity(events: Sequence[Event], at: int) -> Row:
+    return {
+        **counts(events, at, (7, 30, 90, 365)),
+        "value_mean_lifetime": mean(values(window(events, at, None))),
+        **ends(events, at),
+    }
+
+
+def user_history(events: Sequence[Event], at: int) -> Row:
+    so_far = sorted(window(events, at, None), key=lambda one: (one.at, one.event_id))
+    last = so_far[::-1][:HISTORY]
+    return {
+        "item_ids": [one.item for one in last],
+        "event_types": [one.event_type for one in last],
+        "event_at_us": [one.at for one in last],
+    }
+
+
+def check_interests(
+    found: Row, events: Sequence[Event], at: int, categories: Mapping[str, Sequence[str]]
+) -> None:
+    """Categories by Σ 2^(−age / half-life), heaviest first, ten at most."""
+    evidence: dict[str, list[int]] = defaultdict(list)
+    for one in window(events, at, None):
+        for category in set(categories.get(one.item, [])):
+            evidence[category].append(one.at)
+    weights = {
+        category: math.fsum(2 ** ((then - at) / (HALF_LIFE_DAYS * DAY)) for then in times)
+        for category, times in evidence.items()
+    }
+    total = math.fsum(weights.values())
+    shares = {category: weight / total for category, weight in weights.items()}
+    listed = found["categories"]
+    assert len(listed) == len(set(listed)) == min(len(shares), INTERESTS)
+    np.testing.assert_allclose(found["shares"], [shares[one] for one in listed], rtol=1e-9)
+    assert found["event_counts"] == [len(evidence[one]) for one in listed]
+    assert found["last_event_at_us"] == [max(evidence[one]) for one in listed]
+    # Those left out weigh no more than the last one listed.
+    for other in shares.keys() - set(listed):
+        assert shares[other] <= shares[listed[-1]] * (1 + 1e-9)
+    # Heaviest first, and by name where the evidence is the same.
+    for one, following in pairwise(listed):
+        assert shares[one] >= shares[following] * (1 - 1e-9)
+        if sorted(evidence[one]) == sorted(evidence[following]):
+            assert one < following
+
+
+def probes(events: Sequence[Event], days: Sequence[int]) -> list[int]:
+    """Instants at which a value may change, and a microsecond before and after each."""
+    edges = {one.at + n * DAY for one in events for n in (0, *days)}
+    return sorted({edge + off for edge in edges for off in (-1, 0, 1)})
+
+
+def assert_same(found: Row | None, wanted: Row, where: object) -> None:
+    """Integers, texts and nulls exactly; floats to nine digits."""
+    assert found is not None, where
+    for name, value in wanted.items():
+        if isinstance(value, float):
+            assert found[name] is not None, (where, name)
+            scale = max(1.0, abs(value))
+            assert math.isclose(found[name], value, rel_tol=1e-9, abs_tol=1e-9 * scale), (
+                *(where, name, found[name], value),
+            )
+        else:
+            assert found[name] == value, (where, name, found[name], value)
+
+
+def check_mart(
+    rows: Iterable[Row],
+    key: str,
+    events: Mapping[str, Sequence[Event]],
+    at_an_instant: Callable[[Sequence[Event], int], Row],
+    instants: Callable[[Sequence[Event]], Iterable[int]],
+) -> int:
+    """Every entity at every instant asked for; how many there were."""
+    as_of = AsOf(rows, key)
+    asked = 0
+    for entity, own in events.items():
+        first = min(one.at for one in own)
+        for at in instants(own):
+            asked += 1
+            if at < first:
+                assert as_of(entity, at) is None, (entity, at)
+            else:
+                assert_same(as_of(entity, at), at_an_instant(own, at), (entity, at))
+    return asked

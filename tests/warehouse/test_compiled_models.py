@@ -1,0 +1,191 @@
+"""The same laws over many small logs: the SQL that dbt compiled, run on tables of our own."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from warehouse_logs import DAY, HOUR, SECOND, START, Event
+from warehouse_reference import (
+    AsOf,
+    by,
+    check_interests,
+    check_mart,
+    item_popularity,
+    plain,
+    probes,
+    user_activity,
+    user_history,
+)
+
+Run = Callable[..., list[dict[str, Any]]]
+
+CATEGORIES = {"i1": ["a"], "i2": ["a", "b"], "i3": ["b", "c", "b"], "i4": []}
+# Steps between events that meet at the edges of windows.
+STEPS = st.sampled_from([0, 1, HOUR, SECOND]) | st.sampled_from([1, 6, 7, 23, 30, 60, 90, 275]).map(
+    lambda days: days * DAY
+)
+EVENT = st.tuples(
+    STEPS,
+    st.sampled_from(["u1", "u2"]),
+    st.sampled_from(sorted(CATEGORIES)),
+    st.sampled_from(["view", "buy"]),
+    st.none() | st.decimals(-100, 100, places=4) | st.just(Decimal("0.1")),
+    st.sampled_from([0, 0, HOUR, 40 * DAY]),
+)
+
+
+@st.composite
+def small_logs(draw: st.DrawFn) -> list[Event]:
+    at, events = START, []
+    for number, (step, user, item, kind, value, late) in enumerate(
+        draw(st.lists(EVENT, min_size=1, max_size=9))
+    ):
+        at += step
+        # Ids fall as times rise, so that an order by id alone would show.
+        events.append(Event(f"e{9 - number}", user, item, kind, at, value, at + late))
+    return draw(st.permutations(events))
+
+
+SCHEMA = pa.schema(
+    {
+        **dict.fromkeys(["event_id", "user_id", "item_id", "event_type"], pa.string()),
+        **dict.fromkeys(["event_timestamp", "loaded_at"], pa.timestamp("us", tz="UTC")),
+        "value": pa.decimal128(18, 4),
+    }
+)
+
+ATTRIBUTES = ("event_id", "user", "item", "event_type", "at", "loaded_at", "value")
+
+shared_connection = settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
+)
+
+
+@pytest.fixture(scope="module")
+def run(warehouse: Any) -> Iterator[Run]:
+    """The rows of a mart over these events."""
+    folder = warehouse.settings.dbt_project / "target" / "compiled" / "profilestore" / "models"
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("SET TimeZone = 'UTC'; ATTACH ':memory:' AS lake")
+        items = pa.table(
+            {"item_id": list(CATEGORIES), "categories": list(CATEGORIES.values())},
+            pa.schema({"item_id": pa.string(), "categories": pa.list_(pa.string())}),
+        )
+        connection.register("given_items", items)
+        connection.execute("CREATE TABLE lake.main.int_items AS FROM given_items")
+
+        def rows(mart: str, events: Sequence[Event]) -> list[dict[str, Any]]:
+            arrays = [
+                pa.array([getattr(one, attribute) for one in events], kind)
+                for attribute, kind in zip(ATTRIBUTES, SCHEMA.types, strict=True)
+            ]
+            connection.register("given", pa.table(arrays, schema=SCHEMA))
+            connection.execute(
+                "CREATE OR REPLACE TABLE lake.main.int_events_canonical AS FROM given"
+            )
+            query = (folder / "marts" / f"{mart}.sql").read_text()
+            return plain(connection.execute(query).to_arrow_table())
+
+        yield rows
+
+
+@shared_connection
+@given(events=small_logs())
+def test_user_activity(run: Run, events: list[Event]) -> None:
+    people = by(lambda one: one.user, events)
+    days = (1, 7, 30, 90)
+    rows = run("user_activity", events)
+    check_mart(rows, "user_id", people, user_activity, lambda own: probes(own, days))
+
+
+@shared_connection
+@given(events=small_logs())
+def test_item_popularity(run: Run, events: list[Event]) -> None:
+    items = by(lambda one: one.item, events)
+    days = (7, 30, 90, 365)
+    rows = run("item_popularity", events)
+    check_mart(rows, "item_id", items, item_popularity, lambda own: probes(own, days))
+
+
+@shared_connection
+@given(events=small_logs())
+def test_user_history(run: Run, events: list[Event]) -> None:
+    people = by(lambda one: one.user, events)
+    rows = run("user_history", events)
+    check_mart(rows, "user_id", people, user_history, lambda own: probes(own, ()))
+
+
+@shared_connection
+@given(events=small_logs())
+def test_user_interests(run: Run, events: list[Event]) -> None:
+    rows = run("user_interests", events)
+    as_of = AsOf(rows, "user_id")
+    for person, own in by(lambda one: one.user, events).items():
+        for at in probes(own, ()):
+            found = as_of(person, at)
+            if any(one.at <= at and CATEGORIES[one.item] for one in own):
+                assert found is not None
+                check_interests(found, own, at, CATEGORIES)
+            else:
+                assert found is None
+
+
+@shared_connection
+@given(events=small_logs())
+def test_a_row_is_a_change(run: Run, events: list[Event]) -> None:
+    """Rows only where an event enters or leaves: no row is there for nothing, and none twice."""
+    for mart, key, days in (
+        ("user_activity", "user", (1, 7, 30, 90)),
+        ("item_popularity", "item", (7, 30, 90, 365)),
+    ):
+        wanted = {(getattr(one, key), one.at + n * DAY) for one in events for n in (0, *days)}
+        found = [(row[f"{key}_id"], row["event_timestamp"]) for row in run(mart, events)]
+        assert sorted(found) == sorted(wanted)
+
+
+def valued(*values: str) -> list[Event]:
+    return [
+        Event(f"e{n}", "u1", "i1", "view", START + n * HOUR, Decimal(value), START + n * HOUR)
+        for n, value in enumerate(values)
+    ]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        # Near each other and far from zero: in floating point the spread would vanish.
+        ("1000000.0001", "1000000.0002", "1000000.0004"),
+        ("99999999.9999", "100000000.0000"),
+        # Amounts of a currency without cents.
+        ("120000", "98000", "1250000", "120000"),
+        ("99999999999999.9999", "-99999999999999.9999", "0"),
+    ],
+    ids=["close", "closest", "yen", "largest"],
+)
+def test_spread_of_large_values(run: Run, values: tuple[str, ...]) -> None:
+    rows = sorted(run("user_activity", valued(*values)), key=lambda row: row["event_timestamp"])
+    full = rows[len(values) - 1]
+    numbers = [Decimal(value) for value in values]
+    assert full["value_mean_90d"] == pytest.approx(float(statistics.mean(numbers)), rel=1e-12)
+    assert full["value_stddev_90d"] == pytest.approx(float(statistics.stdev(numbers)), rel=1e-9)
+
+
+def test_spread_beyond_what_a_decimal_holds(run: Run) -> None:
+    """n |x| above 10^15: no longer exact to the last digit, and no failed build."""
+    values = [str(90_000_000_000_000 + n * 10_000_000_000) for n in range(60)]
+    rows = sorted(run("user_activity", valued(*values)), key=lambda row: row["event_timestamp"])
+    wanted = float(statistics.stdev(map(Decimal, values)))
+    assert rows[len(values) - 1]["value_stddev_90d"] == pytest.approx(wanted, rel=1e-3)
+    alike = valued(*["90000000000000.1234"] * 60)
+    (spread, *_) = [
+        row["value_stddev_90d"] for row in run("user_activity", alike) if row["events_90d"] == 60
+    ]
+    assert spread < 1e8
