@@ -187,14 +187,15 @@ class Vocabulary:
         ids = pc.fill_null(found, UNKNOWN - FIRST_ID).to_numpy(zero_copy_only=False) + FIRST_ID
         return np.where(texts.is_null().to_numpy(zero_copy_only=False), PAD, ids).astype(np.int32)
 
-    @classmethod
-    def of(cls, name: str, columns: Iterable[pa.Array]) -> Vocabulary:
-        """The distinct values of text columns or lists of texts, sorted."""
+    def grown(self, columns: Iterable[pa.Array]) -> Vocabulary:
+        """This vocabulary and, after its values, those of text columns or lists of texts that it
+        does not have, sorted. Ids that it has stay what they are."""
+        held = set(self.values)
         seen: set[str] = set()
         for column in columns:
             flat = _flatten(column)[0] if pa.types.is_list(column.type) else column
             seen.update(flat.unique().drop_null().to_pylist())
-        return cls(name, sorted(seen))
+        return Vocabulary(self.name, [*self.values, *sorted(seen - held)])
 
 
 def plan(features: Iterable[Feature], entity: str) -> Encoding:

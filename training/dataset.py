@@ -1,8 +1,9 @@
 """Training rows from the offline store, as arrays, split by time.
 
 A row is an interaction, with the features of its person and of its item as they were known one
-microsecond before it. Arrow batches become integer and float arrays once; each step then gathers
-the rows of its batch, which `tf.data` does faster than any per-row pipeline.
+microsecond before it. The offline store streams Arrow batches, and each becomes integer and float
+arrays at once: texts and lists of texts of the whole log are never in memory together. Each step
+then gathers the rows of its batch, which `tf.data` does faster than any per-row pipeline.
 """
 
 from __future__ import annotations
@@ -22,8 +23,13 @@ from training.config import TrainConfig
 ITEM_VOCABULARY = "item_id"
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
+# `place` is the share of the log that is before the row; events of one instant have one place.
 _SPINE = """
-    SELECT user_id, item_id, asked_at AS event_timestamp
+    SELECT
+        user_id,
+        item_id,
+        asked_at AS event_timestamp,
+        (rank() OVER (ORDER BY asked_at) - 1) / count(*) OVER () AS place
     FROM lake.main.interactions
     ORDER BY asked_at, event_id
 """
@@ -75,33 +81,51 @@ def load_dataset(store: FeatureStore, config: TrainConfig) -> Dataset:
             f"feature service {config.feature_service}: no list with `vocabulary: item_id` about "
             "the user, so there is no history to encode. Add the view that has one."
         )
-    frame = store.training_frame(
+    item_ids = store.keys(config.feature_service, "item")
+    vocabularies = {
+        name: Vocabulary(name, [])
+        for name in {*query_encoding.vocabularies, *candidate_encoding.vocabularies}
+    }
+    parts: list[dict[str, Arrays]] = []
+    people: dict[str, int] = {}
+    for batch in store.training_frame(
         config.feature_service,
         _SPINE,
         columns=[*query_encoding.columns, *candidate_encoding.columns],
-    ).read_all()
-    if frame.num_rows < 100:
-        raise InputError(
-            f"the lake has {frame.num_rows} interactions; a temporal split needs at least 100."
-        )
-    asked_at_us = epoch_us(frame["event_timestamp"])
-    split = split_by_time(asked_at_us, config)
-    known = frame.filter(pa.array(split == TRAIN))
-    vocabularies = {
-        name: Vocabulary.of(name, _columns(known, name, (query_encoding, candidate_encoding)))
-        for name in {*query_encoding.vocabularies, *candidate_encoding.vocabularies}
+    ):
+        columns = {name: batch.column(name) for name in batch.schema.names}
+        split = split_by_place(columns["place"].to_numpy(), config)
+        known = batch.filter(pa.array(split == TRAIN))
+        # Rows come in the order of time, so what a batch's training rows hold is known before any
+        # later row is encoded, and what only later rows hold stays unknown.
+        for name, vocabulary in vocabularies.items():
+            held = _columns(known, name, (query_encoding, candidate_encoding))
+            vocabularies[name] = vocabulary.grown(held)
+        asked_at_us = epoch_us(columns["event_timestamp"])
+        candidate = candidate_encoding.encode(columns, asked_at_us, vocabularies)
+        candidate[ITEM_VOCABULARY] = vocabularies[ITEM_VOCABULARY].ids(columns["item_id"])
+        rows: Arrays = {
+            "user": np.array(
+                [people.setdefault(user, len(people)) for user in columns["user_id"].to_pylist()],
+                np.int64,
+            ),
+            "item": index_in(columns["item_id"], item_ids),
+            "asked_at_us": asked_at_us,
+            "split": split,
+        }
+        query = query_encoding.encode(columns, asked_at_us, vocabularies)
+        parts.append({"query": query, "candidate": candidate, "rows": rows})
+    if not parts:
+        raise InputError("the lake has no interactions. Check the source and `make build`.")
+    whole = {
+        kind: {name: np.concatenate([part[kind][name] for part in parts]) for name in arrays}
+        for kind, arrays in parts[0].items()
     }
-    columns = {name: frame[name].combine_chunks() for name in frame.column_names}
-    candidate = candidate_encoding.encode(columns, asked_at_us, vocabularies)
-    candidate["item_id"] = vocabularies[ITEM_VOCABULARY].ids(columns["item_id"])
-    item_ids = store.keys(config.feature_service, "item")
+    require_windows(whole["rows"]["split"])
     return Dataset(
-        query=query_encoding.encode(columns, asked_at_us, vocabularies),
-        candidate=candidate,
-        user=columns["user_id"].dictionary_encode().indices.to_numpy().astype(np.int64),
-        item=index_in(columns["item_id"], item_ids),
-        asked_at_us=asked_at_us,
-        split=split,
+        query=whole["query"],
+        candidate=whole["candidate"],
+        **whole["rows"],
         item_ids=item_ids,
         query_encoding=query_encoding,
         candidate_encoding=candidate_encoding,
@@ -109,26 +133,33 @@ def load_dataset(store: FeatureStore, config: TrainConfig) -> Dataset:
     )
 
 
-def split_by_time(asked_at_us: npt.NDArray[np.int64], config: TrainConfig) -> npt.NDArray[np.int8]:
+def split_by_place(place: npt.NDArray[np.float64], config: TrainConfig) -> npt.NDArray[np.int8]:
     """The latest `test_share` of the events is the test, the share before it the validation.
 
-    Events of one instant are never parted.
-
     Args:
-        asked_at_us: int64 [rows], ascending.
+        place: float64 [rows], the share of all events that are before each row's instant.
     """
-    rows = len(asked_at_us)
-    test_from = asked_at_us[int(rows * (1 - config.test_share))]
-    validation_from = asked_at_us[int(rows * (1 - config.test_share - config.validation_share))]
-    split = np.full(rows, TRAIN, np.int8)
-    split[asked_at_us >= validation_from] = VALIDATION
-    split[asked_at_us >= test_from] = TEST
+    split = np.full(len(place), TRAIN, np.int8)
+    split[place >= 1 - config.test_share - config.validation_share] = VALIDATION
+    split[place >= 1 - config.test_share] = TEST
+    return split
+
+
+def require_windows(split: npt.NDArray[np.int8]) -> None:
+    """Raise if a window has no rows, or the log too few to learn from.
+
+    Raises:
+        InputError: what is wrong, and what to do.
+    """
+    if len(split) < 100:
+        raise InputError(
+            f"the lake has {len(split)} interactions; a temporal split needs at least 100."
+        )
     if len(np.unique(split)) < 3:
         raise InputError(
             "a temporal split of the interactions leaves a window empty: too many of them bear one "
             "and the same time. Check the time column of the source."
         )
-    return split
 
 
 def index_in(values: pa.Array, catalogue: list[str]) -> npt.NDArray[np.int64]:
@@ -164,4 +195,4 @@ def _columns(frame: pa.Table, vocabulary: str, encodings: tuple[Encoding, ...]) 
         # A history may hold items of before the log's cut that were never a target: they have no
         # vector of their own, so the targets alone name the vocabulary.
         names = ["item_id"]
-    return [frame[name].combine_chunks() for name in names]
+    return [frame.column(name) for name in names]

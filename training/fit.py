@@ -33,8 +33,8 @@ from training.runtime import DEVICE, tf
 from training.towers import candidate_tower, embeddings, query_tower
 from training.two_tower import Batch, TwoTower
 
-# Rows of the validation window that are ranked after each epoch and to tune the baselines.
-_VALIDATION_ROWS = 3000
+# Rows of the validation window that are ranked after each epoch and to tune the baselines, at most.
+_VALIDATION_ROWS = 10_000
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ with _without_chatter():
     import tensorflow_recommenders as tfrs
 
     _GPUS = tf.config.list_physical_devices("GPU")
-    # The first operation starts the device, and what it has to say.
-    tf.constant(0) + 1
+    # The first operations start the device and oneDNN, and what they have to say.
+    tf.function(tf.transpose)(tf.zeros((2, 2), tf.int32))
 
 DEVICE = tf.config.experimental.get_device_details(_GPUS[0])["device_name"] if _GPUS else "CPU"
 

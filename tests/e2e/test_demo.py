@@ -6,6 +6,7 @@ import json
 import random
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from profilestore.feature_store import FeatureStore, Materialized
-from profilestore.settings import Settings
+from profilestore.settings import Settings, child_environment
 
 Make = Callable[..., subprocess.CompletedProcess[str]]
 Demo = tuple[Path, subprocess.CompletedProcess[str]]
@@ -155,6 +156,21 @@ def test_a_changed_file_is_read_again(checkout_copy: Path, make: Make, tmp_path:
     with (logs / "events.csv").open("a") as file:
         file.write("b,y,2026-01-02T00:00:00Z\n")
     assert "2 events" in make(checkout_copy, "logs", f"SOURCE={logs}").stdout
+
+
+def test_feast_plan_after_the_demo_has_nothing_to_do(demo_home: Path) -> None:
+    """As any Feast user would: in the feature repo, with Feast's own command."""
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("feast")), "plan"],
+        cwd=demo_home / "feature_repo",
+        env=child_environment(PROFILESTORE_HOME=str(demo_home)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "No changes to registry" in done.stdout, done.stdout
+    assert "No changes to infrastructure" in done.stdout, done.stdout
 
 
 def test_a_wrong_source_changes_nothing(demo_home: Path, make: Make, tmp_path: Path) -> None:

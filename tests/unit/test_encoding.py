@@ -250,7 +250,10 @@ def test_a_vocabulary_of_columns_is_what_they_hold_sorted(
 ) -> None:
     columns = [pa.array(texts, pa.string()), pa.array(lists, pa.list_(pa.string()))]
     held = {*texts, *(text for one in lists for text in one or [])} - {None}
-    assert Vocabulary.of("v", columns).values == sorted(held)
+    assert Vocabulary("v", []).grown(columns).values == sorted(held)
+    some = Vocabulary("v", sorted(held)[::-2])
+    assert some.grown(columns).values[: len(some.values)] == some.values
+    assert sorted(some.grown(columns).values) == sorted(held)
 
 
 VALUES = st.lists(
