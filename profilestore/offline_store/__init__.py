@@ -11,6 +11,9 @@ from profilestore.offline_store.store import (
     NativeDuckDBOfflineStoreConfig,
 )
 
+# Feast writes a view's source as `<__module__>.<__name__>`: that has to be the public path too.
+DuckDBSource.__module__ = __name__
+
 __all__ = [
     "DuckDBRetrievalJob",
     "DuckDBSource",

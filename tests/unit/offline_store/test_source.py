@@ -179,3 +179,21 @@ def test_sizes_are_estimated_without_reading(repo):
     with cursor(lake_location(repo.config)) as connection:
         assert estimated_rows(connection, "lake.main.user_activity") == 4
         assert estimated_rows(connection, "(SELECT 1)") == 1
+
+
+def test_a_view_names_the_public_class_path():
+    from feast import FeatureView
+
+    source = DuckDBSource(table="user_activity", timestamp_field="event_timestamp")
+    proto = FeatureView(name="view", source=source).to_proto()
+    assert (
+        proto.spec.batch_source.data_source_class_type == "profilestore.offline_store.DuckDBSource"
+    )
+
+
+def test_the_same_source_made_twice_has_the_same_proto():
+    one, other = (
+        DuckDBSource(table="user_activity", timestamp_field="event_timestamp") for _ in range(2)
+    )
+    other.created_timestamp = other.last_updated_timestamp = None
+    assert one.to_proto() == other.to_proto()
