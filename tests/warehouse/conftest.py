@@ -101,8 +101,10 @@ def make_warehouse(folder: Path, shift: str) -> Warehouse:
     rng = random.Random(20261122)
     categories = logs.catalogue(rng)
     events = logs.sound_log(rng, list(categories))
-    for one in logs.faulty_rows():
-        events.insert(rng.randrange(len(events)), one)
+    faulty = logs.faulty_rows()
+    # Among the others, in their own order.
+    for place, one in zip(sorted(rng.sample(range(len(events)), len(faulty))), faulty, strict=True):
+        events.insert(place, one)
     settings = Settings(folder / "home", pseudonym_key=PHRASE)
     shutil.copytree(
         REPO / "dbt_project", settings.dbt_project, ignore=shutil.ignore_patterns("target", "logs")

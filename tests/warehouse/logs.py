@@ -128,7 +128,7 @@ def faulty_rows() -> list[Event]:
         Event("m5", who, None, kind, 0, fault="missing_item"),
         Event("t0", who, what, kind, 0, fault="time_too_early"),
         Event("t1", who, what, kind, 4_102_444_800 * SECOND, fault="time_in_future"),  # 2100
-        # The copy that was learned first stays, wherever it stands in the file.
+        # The copy that was learned first stays, neither the first nor the last in the files.
         Event("d0", who, what, kind, at, known_at=at + 9 * DAY, fault="duplicate_event_id"),
         Event("d0", who, "i2", kind, at + HOUR, known_at=at + 2 * DAY),
         Event("d0", who, what, kind, at, known_at=at + 5 * DAY, fault="duplicate_event_id"),

@@ -42,6 +42,8 @@ class AsOf:
             entity: [row["event_timestamp"] for row in found]
             for entity, found in self._rows.items()
         }
+        for entity, times in self._times.items():
+            assert len(set(times)) == len(times), f"{entity}: two rows of one instant"
 
     def __call__(self, entity: str, at: int) -> Row | None:
         place = bisect_right(self._times.get(entity, []), at)
