@@ -24,6 +24,8 @@ from pathlib import Path
 import matplotlib as mpl
 from result import CHECKOUT, Figure, write_result
 
+from profilestore.settings import child_environment
+
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
@@ -84,12 +86,9 @@ def _demo(home: Path, user_home: Path, settings: list[str]) -> tuple[dict[str, f
     """Seconds of each stage, and of the whole."""
     started = time.perf_counter()
     starts: list[tuple[str, float]] = []
-    environment = {
-        **os.environ,
-        "HOME": str(user_home),
-        "PROFILESTORE_HOME": str(home),
-        "PYTHONUNBUFFERED": "1",
-    }
+    environment = child_environment(
+        HOME=str(user_home), PROFILESTORE_HOME=str(home), PYTHONUNBUFFERED="1"
+    )
     with subprocess.Popen(
         ["make", f"VENV={sys.prefix}", "demo", *settings],
         cwd=home,
@@ -116,7 +115,7 @@ def _seconds_to_ready(home: Path) -> float:
     with subprocess.Popen(
         [sys.executable, "-m", "profilestore", "serve", "--port", "0"],
         cwd=home,
-        env={**os.environ, "PROFILESTORE_HOME": str(home)},
+        env=child_environment(PROFILESTORE_HOME=str(home)),
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

@@ -100,7 +100,7 @@ def _run_dbt(arguments: list[str], settings: Settings) -> None:
     said: list[str] = []
     with (
         subprocess.Popen(
-            [sys.executable, "-m", "dbt.cli.main", *arguments, "--no-use-colors"],
+            [str(Path(sys.executable).with_name("dbt")), *arguments, "--no-use-colors"],
             cwd=settings.dbt_project,
             env=child_environment(
                 DBT_PROFILES_DIR=str(settings.dbt_project), PROFILESTORE_HOME=str(settings.home)

@@ -22,9 +22,12 @@ GOOD_COLUMNS = {"user": "who", "item": "what", "event_type": {"constant": "view"
 GOOD_CSV = "who,what,at\na,x,2026-01-01T10:00:00Z\nb,y,2026-01-02T10:00:00Z\n"
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def no_extensions() -> Iterator[None]:
-    """A source attaches no lake, and loading the extensions is most of the time of a write."""
+    """A source attaches no lake, and loading the extensions is most of the time of a write.
+
+    For a module and not for the session: the tests that come after do attach one.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lake, "load_extensions", lambda _: None)
         yield
