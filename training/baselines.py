@@ -68,11 +68,8 @@ def history_items(dataset: Dataset) -> npt.NDArray[np.int64]:
 
     -1 pads, and stands for items that training never saw.
     """
-    column = next(
-        name for name, kind in dataset.query_encoding.id_lists.items() if kind == ITEM_VOCABULARY
-    )
     place = {item: index for index, item in enumerate(dataset.item_ids)}
-    of_id = np.full(len(dataset.vocabularies["item_id"]), -1, np.int64)
-    for id_, item in enumerate(dataset.vocabularies["item_id"].values, start=2):
+    of_id = np.full(len(dataset.vocabularies[ITEM_VOCABULARY]), -1, np.int64)
+    for id_, item in enumerate(dataset.vocabularies[ITEM_VOCABULARY].values, start=2):
         of_id[id_] = place[item]
-    return of_id[dataset.query[column]]
+    return of_id[dataset.query[dataset.history_column]]

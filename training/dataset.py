@@ -60,6 +60,12 @@ class Dataset:
     candidate_encoding: Encoding
     vocabularies: dict[str, Vocabulary]
 
+    @property
+    def history_column(self) -> str:
+        """The query column that lists the items a person turned to, newest first."""
+        columns = self.query_encoding.id_lists.items()
+        return next(name for name, kind in columns if kind == ITEM_VOCABULARY)
+
     def rows(self, split: int) -> npt.NDArray[np.int64]:
         return np.flatnonzero(self.split == split)
 

@@ -277,10 +277,7 @@ def _protocol(settings: Settings, dataset: Dataset) -> dict[str, Any]:
 
 def _by_history(dataset: Dataset, rows: np.ndarray, ranks: np.ndarray) -> list[dict[str, Any]]:
     """NDCG@10 by the number of items in the history that the model was given."""
-    column = next(
-        name for name, kind in dataset.query_encoding.id_lists.items() if kind == ITEM_VOCABULARY
-    )
-    length = np.count_nonzero(dataset.query[column][rows], axis=1)
+    length = np.count_nonzero(dataset.query[dataset.history_column][rows], axis=1)
     gain = ndcg(ranks)
     groups = {"0 to 4": (0, 4), "5 to 19": (5, 19), "20 to 49": (20, 49), "50": (50, 50)}
     return [

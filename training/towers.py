@@ -12,9 +12,8 @@ import numpy as np
 
 from profilestore.encoding import LIST_LENGTH, PAD, UNKNOWN, Encoding, Vocabulary
 from training.config import TrainConfig
+from training.dataset import ITEM_VOCABULARY
 from training.runtime import tf
-
-ITEMS = "item_id"
 
 
 class RecentItems(tf.keras.layers.Layer):
@@ -145,10 +144,10 @@ def query_tower(
     inputs = inputs_of(encoding)
     histories = [
         RecentItems(config.history_dropout, name=f"recent_{name}")(
-            embedding[ITEMS](inputs[name]), inputs[name]
+            embedding[ITEM_VOCABULARY](inputs[name]), inputs[name]
         )
         for name, vocabulary in encoding.id_lists.items()
-        if vocabulary == ITEMS
+        if vocabulary == ITEM_VOCABULARY
     ]
     others = _scalars_and_bags(encoding, embedding, inputs, numbers, "query")
     correction = _correction(config, [*others, *histories], "query")
@@ -167,7 +166,9 @@ def candidate_tower(
     The id's embedding, corrected by what the attributes say; an unknown item is placed by them.
     """
     inputs = inputs_of(encoding, item_id=True)
-    own = embedding[ITEMS](IdDropout(config.id_dropout, name="id_dropout")(inputs["item_id"]))
+    own = embedding[ITEM_VOCABULARY](
+        IdDropout(config.id_dropout, name="id_dropout")(inputs["item_id"])
+    )
     others = _scalars_and_bags(encoding, embedding, inputs, numbers, "candidate")
     correction = _correction(config, others, "candidate")
     vector = tf.keras.layers.Add(name="candidate_vector")([own, correction])
@@ -185,7 +186,7 @@ def _scalars_and_bags(
     parts = [normaliser(numbers, f"{tower}_normaliser")(inputs["numbers"])]
     parts += [embedding[kind](inputs[name]) for name, kind in encoding.ids.items()]
     for name, kind in encoding.id_lists.items():
-        if kind == ITEMS:
+        if kind == ITEM_VOCABULARY:
             continue
         ids = inputs[name]
         weights = (
