@@ -64,6 +64,15 @@ class Bundle:
         return str(self.manifest["feature_service"])
 
 
+@dataclass(frozen=True)
+class BundleReads:
+    """What a bundle reads: its version, its feature service, and columns as `<view>__<feature>`."""
+
+    version: str
+    feature_service: str
+    columns: frozenset[str]
+
+
 class QueryTower:
     """The query tower on LiteRT. Safe to call from several threads; one at a time runs."""
 
@@ -100,14 +109,38 @@ def load_current(settings: Settings) -> Bundle:
         MissingStageError: nothing was trained yet.
         ProfilestoreError: the bundle is torn or mixed; the message names the file.
     """
+    return load(_current_path(settings))
+
+
+def current_reads(settings: Settings) -> BundleReads:
+    """What the current bundle reads, without loading its model.
+
+    Raises:
+        MissingStageError: nothing was trained yet.
+        ProfilestoreError: the bundle is torn; the message names the file.
+    """
+    path = _current_path(settings)
+    manifest = _read_manifest(path)
+    try:
+        encoding = Encoding.from_json(json.loads((path / "encoding.json").read_text()))
+        service = str(manifest["feature_service"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ProfilestoreError(
+            f"{path} does not say what it reads: {MANIFEST} or encoding.json is torn. "
+            "Run `make train`."
+        ) from None
+    return BundleReads(str(manifest["version"]), service, frozenset(encoding.columns))
+
+
+def _current_path(settings: Settings) -> Path:
     current = settings.models / CURRENT
     if not current.exists():
         raise MissingStageError(f"no model bundle in {settings.models}. Run `make train` first.")
     try:
-        path = settings.models / json.loads(current.read_text())["version"]
+        version: str = json.loads(current.read_text())["version"]
+        return settings.models / version
     except (ValueError, KeyError, TypeError):
         raise ProfilestoreError(f"{current} is torn. Run `make train`.") from None
-    return load(path)
 
 
 def load(path: Path) -> Bundle:

@@ -16,7 +16,13 @@ class InputError(ProfilestoreError):
     exit_code = 2
 
 
+class BreakingChangeError(ProfilestoreError):
+    """`plan` found changes that would break somebody who reads what is registered."""
+
+    exit_code = 3
+
+
 class MissingStageError(ProfilestoreError):
     """A stage was asked for before the stage it reads from has run."""
 
-    exit_code = 3
+    exit_code = 4

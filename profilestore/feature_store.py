@@ -65,6 +65,10 @@ _KINDS = {
     ValueType.STRING_LIST: "list_of_text",
 }
 
+# Who is online is noted from these, and /v1/users lists it.
+PEOPLE_SERVICE = "profile_v1"
+PEOPLE_COLUMNS = ("user_activity__last_event_at", "user_activity__events_lifetime")
+
 # The beginning of time for a full materialisation: before any event that staging lets through.
 _BEGINNING = datetime(1980, 1, 1, tzinfo=UTC)
 _MATERIALIZED = "materialized.json"
@@ -162,7 +166,7 @@ class FeatureStore:
                         view=view.name,
                         name=column.name,
                         entity=view.entities[0],
-                        kind=_KINDS.get(column.dtype.to_value_type(), "other"),
+                        kind=kind_of(column.dtype.to_value_type()),
                         description=column.description,
                         tags=dict(column.tags),
                     )
@@ -276,15 +280,14 @@ class FeatureStore:
         now = now or datetime.now(UTC)
         self._feast.materialize(start_date=_BEGINNING, end_date=now)
         people = self.training_frame(
-            "profile_v1",
+            PEOPLE_SERVICE,
             f"SELECT DISTINCT user_id, {_literal(now)} AS event_timestamp "
             "FROM lake.main.interactions",
-            columns=["user_activity__last_event_at", "user_activity__events_lifetime"],
+            columns=PEOPLE_COLUMNS,
         ).read_all()
         seen = zip(
             people["user_id"].to_pylist(),
-            people["user_activity__last_event_at"].to_pylist(),
-            people["user_activity__events_lifetime"].to_pylist(),
+            *(people[column].to_pylist() for column in PEOPLE_COLUMNS),
             strict=True,
         )
         note = Materialized(
@@ -332,6 +335,11 @@ class FeatureStore:
             self._feast.get_feature_view(projection.name, allow_registry_cache=True)
             for projection in declared.feature_view_projections
         ]
+
+
+def kind_of(value_type: ValueType) -> str:
+    """The kind of a feature of that type, as `profilestore.encoding.Feature` names kinds."""
+    return _KINDS.get(value_type, "other")
 
 
 def _literal(at: datetime) -> str:

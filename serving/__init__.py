@@ -4,6 +4,7 @@
 | --- | --- |
 | `documents` | the JSON that is served, as models: the documentation is made from them |
 | `problems` | every error as a problem document (RFC 9457) |
+| `reads` | what each route reads of the feature store, said at the route |
 | `deployment` | what is loaded: online store, bundle, people, clock; a changed one is picked up |
 | `people` | who can be asked for, those seen last first |
 | `items` | titles and categories of items |
@@ -26,11 +27,20 @@ import gc
 _collects = gc.isenabled()
 gc.disable()
 
+from serving.app import create_app  # noqa: E402
 from serving.profile import assemble_profile  # noqa: E402
+from serving.reads import Endpoint, endpoints_of  # noqa: E402
 from serving.server import run  # noqa: E402
 from serving.terminal import profile_text  # noqa: E402
 
 if _collects:
     gc.enable()
 
-__all__ = ["assemble_profile", "profile_text", "run"]
+__all__ = [
+    "Endpoint",
+    "assemble_profile",
+    "create_app",
+    "endpoints_of",
+    "profile_text",
+    "run",
+]

@@ -26,9 +26,15 @@ from serving.documents import (
     Ready,
     RecommendationsDocument,
 )
+from serving.items import READS as ITEMS
+from serving.people import READS as PEOPLE
+from serving.popularity import READS as POPULARITY
 from serving.popularity import Popularity
+from serving.profile import READS as PROFILE
 from serving.profile import SERVICE, clock_note, read_profile
-from serving.recommendations import recommend
+from serving.reads import Reads, reads
+from serving.recommendations import READS as MODEL
+from serving.recommendations import names_items, recommend
 
 UserId = Annotated[
     str,
@@ -42,6 +48,16 @@ UserId = Annotated[
 ]
 
 SearchText = Annotated[str, Query(max_length=128)]
+
+_PROFILE = (PROFILE, ITEMS, MODEL)
+# Who is known, and what they turned to, is looked up as the profile shows it; nobody else knows
+# them, so they get what most turn to.
+_RECOMMENDATIONS = (
+    Reads(SERVICE, names_items),
+    MODEL,
+    POPULARITY,
+    ITEMS,
+)
 
 _DESCRIPTION = """\
 Profiles of people, assembled from online features and a model, each block with its age and its
@@ -93,6 +109,7 @@ def _add_json_routes(app: FastAPI, served: Deployment, popularity: Popularity) -
             problems.UNKNOWN_USER, problems.INVALID_REQUEST, problems.NOT_READY
         ),
     )
+    @reads(*_PROFILE)
     def profile(user_id: UserId) -> ProfileDocument:
         """Attributes, activity, interest tags, recent items and ten recommendations.
 
@@ -107,6 +124,7 @@ def _add_json_routes(app: FastAPI, served: Deployment, popularity: Popularity) -
         summary="Items for one person",
         responses=problems.described(problems.INVALID_REQUEST, problems.NOT_READY),
     )
+    @reads(*_RECOMMENDATIONS)
     def recommendations(
         user_id: UserId,
         k: Annotated[int, Query(ge=1, le=100, description="How many items.")] = 10,
@@ -131,6 +149,7 @@ def _add_json_routes(app: FastAPI, served: Deployment, popularity: Popularity) -
         summary="Who can be asked for",
         responses=problems.described(problems.INVALID_REQUEST, problems.NOT_READY),
     )
+    @reads(PEOPLE)
     def users(
         limit: Annotated[int, Query(ge=1, le=500, description="How many at most.")] = 50,
         after: Annotated[
@@ -188,6 +207,7 @@ def _add_pages(app: FastAPI, served: Deployment) -> None:
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
 
     @app.get("/", include_in_schema=False)
+    @reads(PEOPLE)
     def home(q: SearchText = "") -> Response:
         """The picker. A text that only one person answers to leads straight to them."""
         people = served.people()
@@ -198,10 +218,12 @@ def _add_pages(app: FastAPI, served: Deployment) -> None:
         return pages.home_page(people, None if clock is None else clock_note(clock), q)
 
     @app.get("/people", include_in_schema=False)
+    @reads(PEOPLE)
     def people(q: SearchText = "") -> Response:
         return pages.people_fragment(served.people(), q)
 
     @app.get("/users/{user_id}", include_in_schema=False)
+    @reads(*_PROFILE)
     def user(user_id: UserId) -> Response:
         return pages.profile_page(read_profile(served, user_id))
 

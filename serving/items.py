@@ -9,8 +9,11 @@ from typing import Any
 
 from profilestore.feature_store import ViewRecord
 from serving.deployment import Store
+from serving.reads import Reads
 
 SERVICE = "items_v1"
+_TITLE, _CATEGORIES = "title", "categories"
+READS = Reads(SERVICE, lambda f: f.entity == "item" and f.name in (_TITLE, _CATEGORIES))
 
 
 @dataclass(frozen=True)
@@ -34,4 +37,4 @@ def _item(item_id: str, views: Mapping[str, ViewRecord]) -> Item:
     values: dict[str, Any] = {}
     for record in views.values():
         values.update({k: v for k, v in record.values.items() if v is not None})
-    return Item(item_id, values.get("title"), tuple(values.get("categories") or ()))
+    return Item(item_id, values.get(_TITLE), tuple(values.get(_CATEGORIES) or ()))

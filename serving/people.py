@@ -7,8 +7,16 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from profilestore.errors import InputError
-from profilestore.feature_store import Materialized, Person
+from profilestore.feature_store import (
+    PEOPLE_COLUMNS,
+    PEOPLE_SERVICE,
+    Materialized,
+    Person,
+)
+from serving.reads import Reads
 
+# Read when the online store is filled, and served from what was noted then.
+READS = Reads(PEOPLE_SERVICE, lambda feature: feature.column in PEOPLE_COLUMNS)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

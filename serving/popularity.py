@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 
 from serving.deployment import Deployment
 from serving.items import SERVICE
+from serving.reads import Reads
 
 VIEW = "item_popularity"
 _RECENT, _EVER = "events_90d", "events_lifetime"
+READS = Reads(SERVICE, lambda f: f.view == VIEW and f.name in (_RECENT, _EVER))
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from serving.documents import (
     ViewSource,
 )
 from serving.items import Item, read_items
+from serving.reads import Reads
 from serving.recommendations import (
     Recommended,
     is_known,
@@ -44,6 +45,8 @@ from serving.recommendations import (
 )
 
 SERVICE = "profile_v1"
+# Every column about the person is a field of the document.
+READS = Reads(SERVICE, lambda feature: feature.entity == "user")
 RECOMMENDATIONS = 10
 
 _ATTRIBUTES, _ACTIVITY, _INTERESTS, _HISTORY = "attributes", "activity", "interests", "history"

@@ -26,8 +26,18 @@ from serving.documents import (
 )
 from serving.items import SERVICE, Item, read_items
 from serving.popularity import VIEW, Popularity, Ranking
+from serving.reads import Reads
 
 Records = Mapping[str, ViewRecord]
+
+
+def names_items(feature: Feature) -> bool:
+    """Whether a feature's values are items that the person turned to."""
+    return feature.tags.get("vocabulary") == "item_id"
+
+
+# The bundle's own columns, and those that say what not to recommend.
+READS = Reads(None, names_items)
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,7 @@ def seen_items(features: Iterable[Feature], records: Records) -> set[str]:
     """Items that a person's features name: values of columns with the vocabulary `item_id`."""
     seen: set[str] = set()
     for feature in features:
-        if feature.tags.get("vocabulary") == "item_id" and feature.view in records:
+        if names_items(feature) and feature.view in records:
             value = records[feature.view].values.get(feature.name) or ()
             seen.update([value] if isinstance(value, str) else value)
     return seen

@@ -8,14 +8,14 @@ then gathers the rows of its batch, which `tf.data` does faster than any per-row
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from profilestore.encoding import Arrays, Encoding, Vocabulary, plan
+from profilestore.encoding import Arrays, Encoding, Feature, Vocabulary, plan
 from profilestore.errors import InputError, ProfilestoreError
 from profilestore.feature_store import FeatureStore
 from training.config import TrainConfig
@@ -77,11 +77,7 @@ def load_dataset(store: FeatureStore, config: TrainConfig) -> Dataset:
         ProfilestoreError: the feature service lacks what a two-tower needs.
         InputError: there are too few interactions to split.
     """
-    features = store.features(config.feature_service)
-    query_encoding = plan(features, "user")
-    # Item vectors are computed ahead of the question, so nothing that changes by the mere passing
-    # of time can be in them.
-    candidate_encoding = plan(features, "item").without_ages("item vectors are computed ahead")
+    query_encoding, candidate_encoding = encodings(store.features(config.feature_service))
     if ITEM_VOCABULARY not in query_encoding.id_lists.values():
         raise ProfilestoreError(
             f"feature service {config.feature_service}: no list with `vocabulary: item_id` about "
@@ -137,6 +133,18 @@ def load_dataset(store: FeatureStore, config: TrainConfig) -> Dataset:
         candidate_encoding=candidate_encoding,
         vocabularies=vocabularies,
     )
+
+
+def encodings(features: Sequence[Feature]) -> tuple[Encoding, Encoding]:
+    """How the query tower and the candidate tower read the features of a service.
+
+    Raises:
+        ProfilestoreError: `weights_of` names a column that the view does not have.
+    """
+    # Item vectors are computed ahead of the question, so nothing that changes by the mere passing
+    # of time can be in them.
+    why = "item vectors are computed ahead"
+    return plan(features, "user"), plan(features, "item").without_ages(why)
 
 
 def split_by_place(place: npt.NDArray[np.float64], config: TrainConfig) -> npt.NDArray[np.int8]:

@@ -20,7 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from profilestore.errors import InputError, MissingStageError
+from profilestore.errors import InputError, MissingStageError, ProfilestoreError
 
 ENTITY_KEYS = {"user": "user_id", "item": "item_id"}
 EVENT_TIMESTAMP = "event_timestamp"
@@ -79,9 +79,7 @@ def read_marts(manifest: Path) -> list[Mart]:
         MissingStageError: there is no manifest.
         InputError: a declaration cannot be kept without loss; the message names model and column.
     """
-    if not manifest.exists():
-        raise MissingStageError(f"no dbt manifest at {manifest}. Run `make build` first.")
-    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
+    nodes = read_manifest(manifest)["nodes"].values()
     declared = [
         node
         for node in nodes
@@ -90,6 +88,24 @@ def read_marts(manifest: Path) -> list[Mart]:
     if not declared:
         raise InputError(f"{manifest}: no model declares a feature view with `config.meta.feast`.")
     return [_mart(node) for node in sorted(declared, key=lambda node: str(node["name"]))]
+
+
+def read_manifest(manifest: Path) -> dict[str, Any]:
+    """All that the manifest says.
+
+    Raises:
+        MissingStageError: there is no manifest.
+        ProfilestoreError: it is torn.
+    """
+    if not manifest.exists():
+        raise MissingStageError(f"no dbt manifest at {manifest}. Run `make build` first.")
+    try:
+        said = json.loads(manifest.read_text(encoding="utf-8"))
+    except ValueError:
+        said = None
+    if not (isinstance(said, dict) and isinstance(said.get("nodes"), dict)):
+        raise ProfilestoreError(f"dbt manifest {manifest} is torn. Run `make build` again.")
+    return said
 
 
 def _mart(node: dict[str, Any]) -> Mart:

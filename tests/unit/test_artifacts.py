@@ -13,7 +13,15 @@ import numpy as np
 import pytest
 
 from profilestore import artifacts
-from profilestore.artifacts import Bundle, load, load_current, new_bundle, set_current
+from profilestore.artifacts import (
+    Bundle,
+    BundleReads,
+    current_reads,
+    load,
+    load_current,
+    new_bundle,
+    set_current,
+)
 from profilestore.encoding import Encoding, Vocabulary, vocabularies_to_json
 from profilestore.errors import MissingStageError, ProfilestoreError
 from profilestore.settings import Settings
@@ -105,7 +113,7 @@ def test_what_is_written_is_what_is_loaded(home: Settings, bundle: Callable[...,
 def test_nothing_trained_says_what_to_run(home: Settings) -> None:
     with pytest.raises(MissingStageError, match=r"no model bundle in .*make train") as caught:
         load_current(home)
-    assert caught.value.exit_code == 3
+    assert caught.value.exit_code == 4
 
 
 def test_nobody_sees_a_bundle_before_it_is_whole(
@@ -340,3 +348,23 @@ def test_the_interpreter_is_asked_under_those_names_one_call_at_a_time() -> None
     output[:] = 0  # the interpreter uses its buffer again
     assert found.tolist() == [1.0, 2.0]
     assert list(asked[0]) == ["v_items"]
+
+
+def test_what_the_current_bundle_reads_is_known_without_its_model(
+    home: Settings, bundle: Callable[..., Path]
+) -> None:
+    with pytest.raises(MissingStageError, match="make train"):
+        current_reads(home)
+    (bundle() / "query_tower.tflite").write_bytes(b"torn")
+    assert current_reads(home) == BundleReads(
+        "v1", "retrieval_v1", frozenset({"v__clicks", "v__items"})
+    )
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"numbers": 1}'])
+def test_a_bundle_that_does_not_say_what_it_reads_is_refused(
+    home: Settings, bundle: Callable[..., Path], content: str
+) -> None:
+    (bundle() / "encoding.json").write_text(content)
+    with pytest.raises(ProfilestoreError, match=r"v1 does not say what it reads"):
+        current_reads(home)

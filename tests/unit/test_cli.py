@@ -79,7 +79,8 @@ def test_exit_codes_tell_errors_apart() -> None:
     assert {one.__name__: one.exit_code for one in declared} == {
         "ProfilestoreError": 1,
         "InputError": 2,
-        "MissingStageError": 3,
+        "BreakingChangeError": 3,
+        "MissingStageError": 4,
     }
 
 

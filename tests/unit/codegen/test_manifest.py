@@ -11,7 +11,7 @@ import pytest
 
 from profilestore.codegen import read_marts
 from profilestore.codegen.manifest import ENTITY_KEYS, PRIVACY_CLASSES
-from profilestore.errors import InputError, MissingStageError
+from profilestore.errors import InputError, MissingStageError, ProfilestoreError
 
 Make = Callable[..., Any]
 
@@ -193,3 +193,11 @@ def test_a_name_that_python_or_the_module_needs(
     model: Make, column: Make, refused: Make, name: str
 ) -> None:
     assert refused(model(column("a"), name=name)).startswith(f"model {name}: ")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"metadata": {}}', '{"nodes": []}'])
+def test_a_torn_manifest_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    torn = tmp_path / "manifest.json"
+    torn.write_text(text)
+    with pytest.raises(ProfilestoreError, match=r"manifest\.json is torn\. Run `make build`"):
+        read_marts(torn)

@@ -52,7 +52,7 @@ def test_it_reads_what_it_writes_and_goes_both_ways(
 def test_no_raw_log_is_a_missing_stage(tmp_path: Path) -> None:
     with pytest.raises(MissingStageError, match="make logs") as caught:
         read_clock(Settings(tmp_path))
-    assert caught.value.exit_code == 3
+    assert caught.value.exit_code == 4
 
 
 def test_a_pack_that_was_deleted_is_a_missing_stage(tmp_path: Path) -> None:
