@@ -1,18 +1,19 @@
 """DuckDB connections: extensions from packages, databases attached.
 
-DuckDB would download the `ducklake` and `sqlite_scanner` extensions at first use. Here they come
-from packages pinned in requirements/, and are loaded by path: no network, nothing written to the
-home folder.
+DuckDB would download the `ducklake`, `sqlite_scanner` and `delta` extensions at first use. Here
+they come from packages pinned in requirements/, and are loaded by path: no network, nothing written
+to the home folder.
 """
 
 from __future__ import annotations
 
 import importlib.util
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
-from profilestore.errors import ProfilestoreError
+from profilestore.errors import InputError, MissingStageError, ProfilestoreError
 
 EXTENSIONS = ("sqlite_scanner", "ducklake")
 
@@ -39,7 +40,12 @@ def extension_path(name: str) -> Path:
 def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
     """Load what a DuckLake with a SQLite catalog needs."""
     for name in EXTENSIONS:
-        connection.execute(f"LOAD '{_quoted(extension_path(name))}'")
+        load_extension(connection, name)
+
+
+def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Load one extension from its package; again is nothing."""
+    connection.execute(f"LOAD '{_quoted(extension_path(name))}'")
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -51,24 +57,64 @@ def connect() -> duckdb.DuckDBPyConnection:
 
 
 def attach_lake(
-    connection: duckdb.DuckDBPyConnection, catalog: Path, files: Path, *, alias: str = "lake"
+    connection: duckdb.DuckDBPyConnection,
+    catalog: Path,
+    files: Path,
+    *,
+    alias: str = "lake",
+    snapshot: int | None = None,
+    snapshot_time: datetime | None = None,
+    writable: bool = False,
 ) -> None:
-    """Attach a DuckLake read-only.
+    """Attach a DuckLake.
 
     `files` is given at each attach because the catalog stores the writer's relative path, which
     would otherwise be resolved against the folder of whoever reads.
 
+    Args:
+        snapshot: read the lake as it was at this snapshot.
+        snapshot_time: read the lake as it was at this instant; UTC if naive.
+        writable: for an append; never with a snapshot.
+
     Raises:
-        ProfilestoreError: there is no catalog at that path.
+        MissingStageError: there is no catalog at that path.
+        InputError: the lake has no such snapshot.
     """
     if not catalog.exists():
-        raise ProfilestoreError(
+        raise MissingStageError(
             f"no lake at {catalog}. Run `make build`, or correct the path in feature_store.yaml."
         )
-    connection.execute(
-        f"ATTACH 'ducklake:sqlite:{_quoted(catalog)}' AS {alias} "
-        f"(READ_ONLY, DATA_PATH '{_quoted(files)}/', OVERRIDE_DATA_PATH true)"
-    )
+    options = ["OVERRIDE_DATA_PATH true", f"DATA_PATH '{_quoted(files)}/'"]
+    if not writable:
+        options.append("READ_ONLY")
+    if snapshot is not None:
+        options.append(f"SNAPSHOT_VERSION {int(snapshot)}")
+    if snapshot_time is not None:
+        moment = snapshot_time if snapshot_time.tzinfo else snapshot_time.replace(tzinfo=UTC)
+        options.append(f"SNAPSHOT_TIME '{moment.astimezone(UTC).isoformat()}'")
+    statement = f"ATTACH 'ducklake:sqlite:{_quoted(catalog)}' AS {alias} ({', '.join(options)})"
+    try:
+        connection.execute(statement)
+    except duckdb.InvalidInputException as error:
+        if "No snapshot found" not in str(error):
+            raise
+        pinned = snapshot if snapshot is not None else snapshot_time
+        raise InputError(
+            f"the lake at {catalog} has no snapshot {pinned}; it has "
+            f"{_snapshots(catalog, files)}. Correct `snapshot` or `snapshot_time` of the offline "
+            f"store in feature_store.yaml, or take it out to read the latest."
+        ) from error
+
+
+def _snapshots(catalog: Path, files: Path) -> str:
+    with connect() as connection:
+        attach_lake(connection, catalog, files)
+        row = connection.execute(
+            "SELECT min(snapshot_id), max(snapshot_id), min(snapshot_time), max(snapshot_time) "
+            "FROM lake.snapshots()"
+        ).fetchone()
+    assert row is not None  # an aggregate always gives a row
+    return f"{row[0]} to {row[1]}, made from {row[2]} to {row[3]}"
 
 
 def latest_snapshot(catalog: Path, files: Path) -> int:

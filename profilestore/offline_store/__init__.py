@@ -5,18 +5,21 @@ The dotted paths `profilestore.offline_store.NativeDuckDBOfflineStore` and
 """
 
 from profilestore.offline_store.retrieval_job import DuckDBRetrievalJob
+from profilestore.offline_store.saved_dataset import SavedDatasetDuckDBStorage
 from profilestore.offline_store.source import DuckDBSource
 from profilestore.offline_store.store import (
     NativeDuckDBOfflineStore,
     NativeDuckDBOfflineStoreConfig,
 )
 
-# Feast writes a view's source as `<__module__>.<__name__>`: that has to be the public path too.
+# Feast writes these into the registry as `<__module__>.<__name__>`: that has to be the public path.
 DuckDBSource.__module__ = __name__
+SavedDatasetDuckDBStorage.__module__ = __name__
 
 __all__ = [
     "DuckDBRetrievalJob",
     "DuckDBSource",
     "NativeDuckDBOfflineStore",
     "NativeDuckDBOfflineStoreConfig",
+    "SavedDatasetDuckDBStorage",
 ]

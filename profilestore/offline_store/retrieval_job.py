@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import uuid
+import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,20 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pyarrow as pa
-from feast.errors import SavedDatasetLocationAlreadyExists
-from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
+import pyarrow.parquet as pq
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from profilestore.errors import InputError, ProfilestoreError
-from profilestore.offline_store.connections import LakeLocation, cursor, open_cursor
+from profilestore.offline_store.connections import NOTHING, LakeLocation, Needs, cursor
 from profilestore.offline_store.point_in_time import literal
+from profilestore.offline_store.saved_dataset import dataset_file
+from profilestore.offline_store.source import first_line
 from profilestore.offline_store.types import arrow_type
 
 BATCH_ROWS = 100_000
+# About the size of one file of `to_remote_storage`.
+EXPORT_FILE_SIZE = "256MB"
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,16 @@ class Query:
         prepare: makes what is needed on a connection, and returns the statement to run there.
         names: of the result's columns, in order; they may differ only in capitals.
         arrow_types: of the first columns, as the caller gave them.
+        needs: what the connection has to have beside the lake.
+        reads: what it reads, for messages: `feature view 'user_activity'`.
     """
 
     text: str
     prepare: Callable[[duckdb.DuckDBPyConnection], str]
     names: Sequence[str]
     arrow_types: Sequence[pa.DataType] = ()
+    needs: Needs = NOTHING
+    reads: str = "the query"
 
 
 class DuckDBRetrievalJob(RetrievalJob):  # type: ignore[misc]
@@ -56,6 +65,7 @@ class DuckDBRetrievalJob(RetrievalJob):  # type: ignore[misc]
         full_feature_names: bool = False,
         on_demand_feature_views: Sequence[OnDemandFeatureView] = (),
         metadata: Callable[[], RetrievalMetadata] | None = None,
+        staging_path: Path | None = None,
     ) -> None:
         self._location = location
         self._query = query
@@ -63,6 +73,7 @@ class DuckDBRetrievalJob(RetrievalJob):  # type: ignore[misc]
         self._full_feature_names = full_feature_names
         self._on_demand_feature_views = list(on_demand_feature_views)
         self._describe = metadata
+        self._staging_path = staging_path
         self._metadata: RetrievalMetadata | None = None
 
     @property
@@ -101,29 +112,17 @@ class DuckDBRetrievalJob(RetrievalJob):  # type: ignore[misc]
                 f"on-demand feature views ({names}) are computed on the whole table: "
                 f"use to_arrow() or to_df(), or ask for stored features only."
             )
-        connection = open_cursor(self._location)
-        try:
+        with ExitStack() as stack:
+            connection = stack.enter_context(cursor(self._location, self._query.needs))
+            stack.enter_context(self._explained())
             statement = self._query.prepare(connection)
             reader = connection.execute(statement).to_arrow_reader(batch_size)
             schema = self._schema(reader.schema)
-        except BaseException:
-            connection.close()
-            raise
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            try:
-                for batch in reader:
-                    yield pa.RecordBatch.from_arrays(
-                        [
-                            _as_given(column, wanted)
-                            for column, wanted in zip(batch.columns, schema.types, strict=True)
-                        ],
-                        schema=schema,
-                    )
-            finally:
-                connection.close()
-
-        return pa.RecordBatchReader.from_batches(schema, batches())
+            batches = _Batches(reader, schema, self._query.reads)
+            del reader
+            stack.callback(batches.forget)
+            batches.end = weakref.finalize(batches, stack.pop_all().close)
+        return pa.RecordBatchReader.from_batches(schema, batches)
 
     def persist(
         self,
@@ -133,9 +132,12 @@ class DuckDBRetrievalJob(RetrievalJob):  # type: ignore[misc]
     ) -> None:
         """Write the result to one Parquet file; a reader sees the old file or the whole new one.
 
+        Without on-demand views the rows go from DuckDB to the file, and what does not fit into
+        memory through DuckDB's temporary folder: the result may be larger than memory.
+
         Args:
-            storage: a SavedDatasetFileStorage whose path, relative to the feature repo, ends in
-                `.parquet`.
+            storage: a SavedDatasetDuckDBStorage, or Feast's SavedDatasetFileStorage, with a path
+                as `dataset_file` says.
             allow_overwrite: replace a file that is there.
             timeout: seconds.
 
@@ -143,30 +145,57 @@ class DuckDBRetrievalJob(RetrievalJob):  # type: ignore[misc]
             InputError: another kind of storage or path.
             SavedDatasetLocationAlreadyExists: there is something, and `allow_overwrite` is false.
         """
-        if not isinstance(storage, SavedDatasetFileStorage):
-            raise InputError(
-                f"cannot persist to {type(storage).__name__}: wanted a SavedDatasetFileStorage."
-            )
-        target = self._repo_path / storage.file_options.uri
-        if target.suffix != ".parquet" or target.is_dir():
-            raise InputError(f"cannot persist to {target}: wanted a file that ends in .parquet.")
-        if target.exists() and not allow_overwrite:
-            raise SavedDatasetLocationAlreadyExists(location=str(target))
+        target = dataset_file(storage, self._repo_path, allow_overwrite=bool(allow_overwrite))
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
-            if self._on_demand_feature_views:
-                import pyarrow.parquet as pq
-
-                pq.write_table(self.to_arrow(timeout=timeout), unfinished)
-            else:
-                with self._running(timeout) as (connection, statement):
-                    connection.execute(
-                        f"COPY (\n{statement}\n) TO {literal(str(unfinished))} (FORMAT parquet)"
-                    )
+            self._write(unfinished, "(FORMAT parquet)", timeout)
             unfinished.replace(target)
         finally:
             unfinished.unlink(missing_ok=True)
+
+    def supports_remote_storage_export(self) -> bool:
+        """Whether `staging_path` is set in `feature_store.yaml`."""
+        return self._staging_path is not None
+
+    def to_remote_storage(self) -> list[str]:
+        """Write the result to Parquet files in a new folder below `staging_path`.
+
+        As `persist`, without passing through Python. The folder appears whole.
+
+        Returns:
+            The paths of the files, each of about 256 MB. They are written side by side, so that
+            only within a stretch of rows is their order the spine's. Whoever asked deletes them.
+
+        Raises:
+            InputError: no `staging_path` is configured.
+        """
+        if self._staging_path is None:
+            raise InputError(
+                "no staging_path in the offline store of feature_store.yaml: say in which folder "
+                "exported files are to be put."
+            )
+        folder = self._staging_path / uuid.uuid4().hex
+        unfinished = folder.with_name(f".{folder.name}")
+        self._staging_path.mkdir(parents=True, exist_ok=True)
+        try:
+            options = f"(FORMAT parquet, FILE_SIZE_BYTES '{EXPORT_FILE_SIZE}')"
+            if self._on_demand_feature_views:
+                unfinished.mkdir()
+                self._write(unfinished / "data_0.parquet", options, None)
+            else:
+                self._write(unfinished, options, None)
+            unfinished.rename(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return sorted(str(file) for file in folder.iterdir())
+
+    def _write(self, target: Path, options: str, timeout: int | None) -> None:
+        if self._on_demand_feature_views:
+            pq.write_table(self.to_arrow(timeout=timeout), target)
+            return
+        with self._running(timeout) as (connection, statement):
+            connection.execute(f"COPY (\n{statement}\n) TO {literal(str(target))} {options}")
 
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
         return self._to_arrow_internal(timeout=timeout).to_pandas()
@@ -195,12 +224,13 @@ class DuckDBRetrievalJob(RetrievalJob):  # type: ignore[misc]
     @contextmanager
     def _running(self, timeout: int | None) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
         """A connection with everything prepared; interrupted after `timeout` seconds."""
-        with cursor(self._location) as connection:
+        with cursor(self._location, self._query.needs) as connection:
             alarm = threading.Timer(timeout, connection.interrupt) if timeout else None
             if alarm:
                 alarm.start()
             try:
-                yield connection, self._query.prepare(connection)
+                with self._explained():
+                    yield connection, self._query.prepare(connection)
             except duckdb.InterruptException as error:
                 raise ProfilestoreError(
                     f"the query was stopped after {timeout} s. Ask for fewer rows or features, "
@@ -209,6 +239,69 @@ class DuckDBRetrievalJob(RetrievalJob):  # type: ignore[misc]
             finally:
                 if alarm:
                     alarm.cancel()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (duckdb.InterruptException, duckdb.FatalException, duckdb.InternalException):
+            raise
+        except duckdb.Error as error:
+            raise _explanation(error, self._query.reads) from error
+
+
+class _Batches:
+    """The batches of a reader, in the caller's types.
+
+    Attributes:
+        end: lets go of the connection; called with the last batch, or when nobody reads on.
+        forget: lets go of the reader, which has to happen first.
+    """
+
+    end: Callable[[], Any]
+
+    def __init__(self, reader: Any, schema: pa.Schema, reads: str) -> None:
+        # In a list, so that `forget` need not hold this object, whose end it is part of.
+        self._reader = [reader]
+        self._schema = schema
+        self._reads = reads
+        self.forget = self._reader.clear
+
+    def __iter__(self) -> _Batches:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        try:
+            batch = next(self._reader[0]) if self._reader else None
+        except StopIteration:
+            batch = None
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            self.end()
+            raise _explanation(error, self._reads) from error
+        if batch is None:
+            self.end()
+            raise StopIteration
+        columns = [
+            _as_given(column, wanted)
+            for column, wanted in zip(batch.columns, self._schema.types, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+
+def _explanation(error: Exception, reads: str) -> ProfilestoreError:
+    """What a user can do about a statement that was checked and failed while it ran."""
+    said = first_line(error)
+    if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory" in said:
+        return ProfilestoreError(
+            f"{reads}: the result does not fit into memory: {said} Write it to Parquet with "
+            f"persist() or read it with to_record_batches(); or raise memory_limit of the offline "
+            f"store in feature_store.yaml."
+        )
+    return InputError(
+        f"{reads}: reading failed: {said} A file is damaged, or was changed under the feature "
+        f"view, or holds a value that its column's type does not: mend it, and run `feast apply` "
+        f"where columns have changed."
+    )
 
 
 def _restorable(given: pa.DataType) -> bool:

@@ -1,4 +1,4 @@
-"""Where a feature view's rows come from: a lake table, a query, or files."""
+"""Where a feature view's rows come from: a table, a query, or files."""
 
 from __future__ import annotations
 
@@ -9,17 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from feast.data_format import ParquetFormat
+import pyarrow as pa
+from feast.data_format import DeltaFormat, ParquetFormat
 from feast.data_source import DataSource, PushSource
 from feast.infra.offline_stores.file_source import FileSource
 from feast.protos.feast.core.DataSource_pb2 import DataSource as DataSourceProto
 from feast.repo_config import RepoConfig
 from feast.value_type import ValueType
 
-from profilestore.errors import InputError, MissingStageError
-from profilestore.offline_store.connections import LakeLocation, cursor
+from profilestore.errors import InputError, MissingStageError, ProfilestoreError
+from profilestore.offline_store.connections import LakeLocation, Needs, cursor
 from profilestore.offline_store.point_in_time import Column, identifier, literal
-from profilestore.offline_store.types import TIMESTAMPS, UNTYPED, kind, value_type
+from profilestore.offline_store.types import (
+    TIMESTAMPS,
+    UNTYPED,
+    arrow_type,
+    kind,
+    portable,
+    value_type,
+)
 
 # Written into registries: never change it.
 CLASS_PATH = "profilestore.offline_store.DuckDBSource"
@@ -29,14 +37,21 @@ class DuckDBSource(DataSource):  # type: ignore[misc]
     """A relation that DuckDB can read.
 
     Exactly one of:
-        table: a lake table; `user_activity` means `lake.main.user_activity`.
+        table: a lake table or view; `user_activity` means `lake.main.user_activity`. With
+            `database`, a table or view of that DuckDB file; `t` means `main.t` there.
         query: one SELECT; lake tables are called `lake.main.<table>` in it.
-        path: a Parquet or CSV file or glob, relative to the feature repo.
+        path: relative to the feature repo: a Parquet or CSV file, a glob of them, a folder of
+            Parquet files (at any depth), or the folder of a Delta table.
 
-    Times without a zone are UTC.
+    Args:
+        database: a DuckDB file, relative to the feature repo. It is opened read-only while a job
+            reads it. A process that has it open for writing keeps readers out, and the reverse.
+
+    Times without a zone are UTC. Everything is read from the local disk.
 
     Raises:
-        InputError: none or several of table, query and path; no name where there is no table.
+        InputError: none or several of table, query and path; no name where there is no table; a
+            database without a table.
     """
 
     def __init__(
@@ -46,6 +61,7 @@ class DuckDBSource(DataSource):  # type: ignore[misc]
         table: str | None = None,
         query: str | None = None,
         path: str | None = None,
+        database: str | None = None,
         timestamp_field: str | None = None,
         created_timestamp_column: str | None = None,
         field_mapping: dict[str, str] | None = None,
@@ -61,12 +77,18 @@ class DuckDBSource(DataSource):  # type: ignore[misc]
                 f"DuckDBSource {name or ''!r}: give exactly one of table, query and path; "
                 f"given: {', '.join(given) or 'none'}."
             )
+        if database and not table:
+            raise InputError(
+                f"DuckDBSource {name or ''!r}: database={database!r} goes with a table of it; "
+                f"given: {given[0]}. For a query over a DuckDB file make a view in the file."
+            )
         name = name or table
         if not name:
             raise InputError(f"DuckDBSource with {given[0]}=...: give it a name.")
         self.table = table or None
         self.query = query or None
         self.path = path or None
+        self.database = database or None
         super().__init__(
             name=name,
             timestamp_field=timestamp_field,
@@ -77,15 +99,18 @@ class DuckDBSource(DataSource):  # type: ignore[misc]
             owner=owner,
         )
 
+    def _reads(self) -> tuple[str | None, ...]:
+        return self.table, self.query, self.path, self.database
+
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, DuckDBSource)
             and bool(super().__eq__(other))
-            and (self.table, self.query, self.path) == (other.table, other.query, other.path)
+            and self._reads() == other._reads()
         )
 
     def __hash__(self) -> int:
-        return hash((self.name, self.table, self.query, self.path))
+        return hash((self.name, *self._reads()))
 
     def _set_timestamps_in_proto(self, data_source_proto: Any) -> None:
         """Leave out when this object was made: Feast would show it as a change of every view."""
@@ -101,6 +126,7 @@ class DuckDBSource(DataSource):  # type: ignore[misc]
             table=options.get("table"),
             query=options.get("query"),
             path=options.get("path"),
+            database=options.get("database"),
             timestamp_field=data_source.timestamp_field,
             created_timestamp_column=data_source.created_timestamp_column,
             field_mapping=dict(data_source.field_mapping),
@@ -110,7 +136,12 @@ class DuckDBSource(DataSource):  # type: ignore[misc]
         )
 
     def _to_proto_impl(self) -> Any:
-        options = {"table": self.table, "query": self.query, "path": self.path}
+        options = {
+            "table": self.table,
+            "query": self.query,
+            "path": self.path,
+            "database": self.database,
+        }
         return DataSourceProto(
             name=self.name,
             type=DataSourceProto.CUSTOM_SOURCE,
@@ -143,25 +174,33 @@ class DuckDBSource(DataSource):  # type: ignore[misc]
 
     def get_table_column_names_and_types(self, config: RepoConfig) -> Iterable[tuple[str, str]]:
         """(column, DuckDB type) in the relation's order."""
-        with cursor(lake_location(config)) as connection:
-            columns = read_columns(connection, self, config)
-        return [(column.name, column.type) for column in columns]
+        return [(column.name, column.type) for column in columns_of(self, config)]
 
     def get_table_query_string(self) -> str:
-        """What stands after FROM; a path stays relative to the feature repo."""
+        """What stands after FROM; a path stays relative to the feature repo.
+
+        A DuckDB file has to be attached under its path as its name.
+        """
         return _relation(self, None)
 
 
 def lake_location(config: RepoConfig) -> LakeLocation:
     """The lake of a feature repo; paths in `feature_store.yaml` are relative to the repo."""
     store = config.offline_store
-    root = Path(config.repo_path) if config.repo_path else Path.cwd()
+    root = repo_root(config)
     return LakeLocation(
         catalog=(root / store.catalog).resolve() if store.catalog else None,
         files=(root / store.data_path).resolve() if store.data_path else None,
         threads=store.threads,
         memory_limit=store.memory_limit,
+        snapshot=store.snapshot,
+        snapshot_time=store.snapshot_time,
     )
+
+
+def repo_root(config: RepoConfig) -> Path:
+    """The folder of the feature repo, from which its paths go."""
+    return Path(config.repo_path) if config.repo_path else Path.cwd()
 
 
 def batch_source(source: DataSource | None, used_by: str) -> DataSource:
@@ -175,43 +214,95 @@ def batch_source(source: DataSource | None, used_by: str) -> DataSource:
     if isinstance(source, DuckDBSource):
         return source
     if isinstance(source, FileSource):
-        if source.file_format is not None and not isinstance(source.file_format, ParquetFormat):
+        known = (ParquetFormat, DeltaFormat)
+        if source.file_format is not None and not isinstance(source.file_format, known):
             raise InputError(
                 f"{used_by}: source {source.name!r} is a FileSource of "
-                f"{type(source.file_format).__name__}; this store reads Parquet only."
+                f"{type(source.file_format).__name__}; this store reads Parquet and Delta. For "
+                f"CSV give DuckDBSource(path=...)."
+            )
+        if "://" in source.path and not source.path.startswith("file://"):
+            raise InputError(
+                f"{used_by}: source {source.name!r} is at {source.path}; this store reads from the "
+                f"local disk. Copy or mount it, and give the local path."
             )
         return source
     found = "no batch source" if source is None else f"a {type(source).__name__}"
-    raise InputError(f"{used_by}: found {found}; wanted a DuckDBSource or a Parquet FileSource.")
+    raise InputError(f"{used_by}: found {found}; wanted a DuckDBSource or a FileSource.")
 
 
 def relation(source: DataSource, config: RepoConfig) -> str:
     """What stands after FROM for a source returned by `batch_source`."""
-    return _relation(source, Path(config.repo_path) if config.repo_path else Path.cwd())
+    return _relation(source, repo_root(config))
+
+
+def needs(source: DataSource, config: RepoConfig) -> Needs:
+    """What a connection needs for `relation(source, config)` beside the lake."""
+    database = database_path(source, config)
+    path = file_path(source, config)
+    return Needs(
+        databases=frozenset() if database is None else frozenset({database}),
+        delta=path is not None and is_delta(source, path),
+    )
+
+
+def database_path(source: DataSource, config: RepoConfig) -> Path | None:
+    """The DuckDB file of a source that is a table of one."""
+    if isinstance(source, DuckDBSource) and source.database:
+        return (repo_root(config) / source.database).resolve()
+    return None
+
+
+def file_path(source: DataSource, config: RepoConfig) -> Path | None:
+    """The file, folder or glob of a source that is one."""
+    if isinstance(source, FileSource) or source.path:
+        path: str = source.path
+        return repo_root(config) / path.removeprefix("file://")
+    return None
+
+
+def is_delta(source: DataSource, path: Path) -> bool:
+    """Whether files are a Delta table: declared as one, or with a log that says which count."""
+    if isinstance(source, FileSource) and isinstance(source.file_format, DeltaFormat):
+        return True
+    return (path / "_delta_log").is_dir()
 
 
 def _relation(source: DataSource, root: Path | None) -> str:
     if isinstance(source, FileSource):
-        return _files(source.path, root)
+        return _files(source, root)
     if source.table:
         parts = [part.strip('"').replace('""', '"') for part in _PART.findall(source.table)]
-        full = ["lake", "main", *parts] if len(parts) == 1 else ["lake", *parts]
-        return ".".join(identifier(part) for part in (parts if len(parts) > 2 else full))
+        if source.database:
+            whole = Path(source.database) if root is None else (root / source.database).resolve()
+            parts = [str(whole), *(["main"] if len(parts) == 1 else []), *parts]
+        elif len(parts) < 3:
+            parts = ["lake", *(["main"] if len(parts) == 1 else []), *parts]
+        return ".".join(identifier(part) for part in parts)
     if source.query:
         return f"(\n{bare_query(source.query)}\n)"
-    return _files(source.path, root)
+    return _files(source, root)
 
 
 _PART = re.compile(r'"(?:[^"]|"")+"|[^".]+')
 
 
-def _files(path: str, root: Path | None) -> str:
+def _files(source: DataSource, root: Path | None) -> str:
+    path = source.path.removeprefix("file://")
     whole = Path(path) if root is None else root / path
-    if whole.suffix.lower() in (".csv", ".tsv") or ".csv." in whole.name.lower():
+    if is_csv(whole):
         return f"read_csv({literal(str(whole))})"
+    if is_delta(source, whole):
+        return f"delta_scan({literal(str(whole))})"
     if root is not None and whole.is_dir():
         whole = whole / "**" / "*.parquet"
     return f"read_parquet({literal(str(whole))})"
+
+
+def is_csv(path: Path) -> bool:
+    """Whether a path is read as CSV: `.csv`, `.tsv`, or compressed (`.csv.gz`)."""
+    name = path.name.lower()
+    return name.endswith((".csv", ".tsv")) or ".csv." in name
 
 
 def bare_query(query: str) -> str:
@@ -255,30 +346,99 @@ def estimated_rows(connection: duckdb.DuckDBPyConnection, relation_sql: str) -> 
     return None if estimate is None else int(estimate)
 
 
+def columns_of(source: DataSource, config: RepoConfig, used_by: str = "") -> list[Column]:
+    """As `read_columns`, on a connection of its own."""
+    with cursor(lake_location(config), needs(source, config)) as connection:
+        return read_columns(connection, source, config, used_by)
+
+
+def arrow_schema(source: DataSource, config: RepoConfig) -> pa.Schema:
+    """The columns of a source returned by `batch_source`, as Arrow has them."""
+    with cursor(lake_location(config), needs(source, config)) as connection:
+        columns = read_columns(connection, source, config)
+        outputs = [portable(identifier(column.name), column.type) for column in columns]
+        found = connection.execute(
+            f"SELECT {', '.join(outputs)} FROM {relation(source, config)} LIMIT 0"
+        ).to_arrow_table()
+    types = [arrow_type(field.type) for field in found.schema]
+    return pa.schema([(c.name, given) for c, given in zip(columns, types, strict=True)])
+
+
 def read_columns(
     connection: duckdb.DuckDBPyConnection, source: DataSource, config: RepoConfig, used_by: str = ""
 ) -> list[Column]:
     """The columns of a source returned by `batch_source`.
 
+    Args:
+        connection: with what the source `needs`.
+
     Raises:
         MissingStageError: no such table or file.
-        InputError: its query does not run.
+        InputError: its query does not run; its files are not what they are said to be.
     """
     where = f"{used_by}: source {source.name!r}" if used_by else f"source {source.name!r}"
     try:
         return describe(connection, relation(source, config))
     except duckdb.Error as error:
         if is_query(source):
-            raise InputError(f"{where}: its query does not run: {_first_line(error)}") from error
-        if isinstance(source, DuckDBSource) and source.table:
-            raise MissingStageError(
-                f"{where}: no table {source.table!r} in the lake at "
-                f"{lake_location(config).catalog}; found: {_lake_tables(connection)}. "
-                f"Run `make build`, or correct the name of the table."
+            raise InputError(
+                f"{where}: its query does not run: {first_line(error)} Correct the query; lake "
+                f"tables are called lake.main.<table> in it."
             ) from error
-        raise MissingStageError(
-            f"{where}: cannot read {relation(source, config)}: {_first_line(error)}"
-        ) from error
+        database = database_path(source, config)
+        if database is not None:
+            raise MissingStageError(
+                f"{where}: no table {source.table!r} in DuckDB file {database}; found: "
+                f"{_tables(connection, str(database))}. Make it, or correct the name."
+            ) from error
+        if isinstance(source, DuckDBSource) and source.table:
+            raise _no_lake_table(connection, source, config, where) from error
+        raise _unreadable_files(source, config, where, error) from error
+
+
+def _no_lake_table(
+    connection: duckdb.DuckDBPyConnection, source: DuckDBSource, config: RepoConfig, where: str
+) -> MissingStageError:
+    location = lake_location(config)
+    if location.catalog is None:
+        return MissingStageError(
+            f"{where}: table {source.table!r} is a lake table, and the offline store has no lake. "
+            f"Give `catalog` in feature_store.yaml, or `database` in the source."
+        )
+    pinned = ""
+    if location.snapshot is not None or location.snapshot_time is not None:
+        pinned = f" as of snapshot {location.snapshot or location.snapshot_time}"
+    return MissingStageError(
+        f"{where}: no table {source.table!r} in the lake at {location.catalog}{pinned}; found: "
+        f"{_tables(connection, 'lake')}. Run `make build`, or correct the name of the table."
+    )
+
+
+def _unreadable_files(
+    source: DataSource, config: RepoConfig, where: str, error: duckdb.Error
+) -> ProfilestoreError:
+    path = file_path(source, config)
+    assert path is not None
+    said = first_line(error)
+    if not _is_glob(path) and not path.exists():
+        return MissingStageError(
+            f"{where}: cannot read {path}: there is no such file or folder. Make it, or correct "
+            f"the path; it goes from the feature repo at {repo_root(config)}."
+        )
+    if "No files found" in said or "Path does not exist" in said:
+        return MissingStageError(
+            f"{where}: cannot read {path}: {said} Put files there, or correct the path; a folder "
+            f"is read as Parquet."
+        )
+    kind_of_files = "CSV" if is_csv(path) else "Delta" if is_delta(source, path) else "Parquet"
+    return InputError(
+        f"{where}: cannot read {path} as {kind_of_files}: {said} Write the file anew, or correct "
+        f"the path or the format of the source."
+    )
+
+
+def _is_glob(path: Path) -> bool:
+    return any(character in str(path) for character in "*?[")
 
 
 def check_source(source: DataSource, config: RepoConfig, used_by: str = "") -> None:
@@ -288,8 +448,7 @@ def check_source(source: DataSource, config: RepoConfig, used_by: str = "") -> N
         MissingStageError, InputError: as `DuckDBSource.validate` says.
     """
     source = batch_source(source, used_by or f"source {getattr(source, 'name', '')!r}")
-    with cursor(lake_location(config)) as connection:
-        columns = read_columns(connection, source, config, used_by)
+    columns = columns_of(source, config, used_by)
     where = f"{used_by}: source {source.name!r}" if used_by else f"source {source.name!r}"
     if not source.timestamp_field:
         raise InputError(f"{where}: no timestamp_field. Say which column is the event time.")
@@ -349,14 +508,17 @@ def find_column(columns: list[Column], name: str, where: str, role: str) -> Colu
     )
 
 
-def _lake_tables(connection: duckdb.DuckDBPyConnection) -> str:
+def _tables(connection: duckdb.DuckDBPyConnection, database: str) -> str:
     rows = connection.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' "
-        "UNION SELECT view_name FROM duckdb_views() WHERE database_name = 'lake' AND NOT internal "
-        "ORDER BY 1"
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = $database "
+        "UNION SELECT view_name FROM duckdb_views() WHERE database_name = $database "
+        "AND NOT internal ORDER BY 1",
+        {"database": database},
     ).fetchall()
     return ", ".join(row[0] for row in rows) or "no tables"
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n", 1)[0]
+def first_line(error: BaseException) -> str:
+    """The first line of what DuckDB says, with a full stop."""
+    said = str(error).strip().split("\n", 1)[0].rstrip()
+    return said if said.endswith((".", "!", "?")) else f"{said}."

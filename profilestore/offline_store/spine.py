@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from profilestore.errors import InputError
 from profilestore.offline_store.point_in_time import SPINE, Column, Reach, Spine, spine_statement
-from profilestore.offline_store.source import bare_query, describe
+from profilestore.offline_store.source import bare_query, describe, first_line
 from profilestore.offline_store.types import TIMESTAMPS, UNTYPED, kind
 
 EVENT_TIMESTAMP = "event_timestamp"
@@ -84,9 +84,8 @@ class QueryRows:
         try:
             return tuple(describe(connection, f"(\n{self.query}\n)"))
         except duckdb.Error as error:
-            first = str(error).strip().split("\n", 1)[0]
             raise InputError(
-                f"the spine's query does not run: {first} "
+                f"the spine's query does not run: {first_line(error)} "
                 f"Give one SELECT; call lake tables lake.main.<table>."
             ) from error
 

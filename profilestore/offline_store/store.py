@@ -16,9 +16,10 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from feast.utils import compute_non_entity_date_range
+from pydantic import Field, model_validator
 
 from profilestore.errors import InputError, ProfilestoreError
-from profilestore.offline_store.connections import cursor
+from profilestore.offline_store.connections import NOTHING, cursor
 from profilestore.offline_store.point_in_time import (
     Column,
     Spine,
@@ -33,14 +34,19 @@ from profilestore.offline_store.point_in_time import (
 )
 from profilestore.offline_store.retrieval_job import DuckDBRetrievalJob, Query
 from profilestore.offline_store.source import (
+    DuckDBSource,
+    arrow_schema,
     batch_source,
     check_source,
+    columns_of,
     estimated_rows,
     find_column,
     is_query,
     lake_location,
+    needs,
     read_columns,
     relation,
+    repo_root,
     source_column,
     time_column,
     time_columns,
@@ -69,6 +75,14 @@ class NativeDuckDBOfflineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc
         data_path: the folder of the lake's files, relative to the feature repo; by default the
             folder `files` beside the catalog.
         threads, memory_limit: DuckDB's settings of that name (`4`, `"8GB"`).
+        snapshot: read the lake as it was at this snapshot, and append nothing to it. Files and
+            DuckDB files are read as they are.
+        snapshot_time: the same, by time (`"2026-01-01T00:00:00Z"`; UTC if it has no zone): the
+            last snapshot made by then. Not together with `snapshot`.
+        staging_path: the folder for exported training sets (`to_remote_storage`), relative to the
+            feature repo; without it there is no export.
+        monitoring_path: the SQLite file of Feast's monitoring metrics, relative to the feature
+            repo; made when monitoring is first used.
     """
 
     type: Literal["profilestore.offline_store.NativeDuckDBOfflineStore"] = (
@@ -78,10 +92,23 @@ class NativeDuckDBOfflineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc
     data_path: str | None = None
     threads: int | None = None
     memory_limit: str | None = None
+    snapshot: int | None = Field(default=None, ge=0)
+    snapshot_time: datetime | None = None
+    staging_path: str | None = None
+    monitoring_path: str = "monitoring.sqlite"
+
+    @model_validator(mode="after")
+    def _one_pin(self) -> NativeDuckDBOfflineStoreConfig:
+        if self.snapshot is not None and self.snapshot_time is not None:
+            raise ValueError("give snapshot or snapshot_time, not both")
+        return self
 
 
 class NativeDuckDBOfflineStore(OfflineStore):  # type: ignore[misc]
-    """Point-in-time joins and pulls on DuckDB, from lake tables, queries and files. Read-only."""
+    """Point-in-time joins, pulls and appends on DuckDB: lake tables, DuckDB files, queries, files.
+
+    Reading changes nothing: lakes and DuckDB files are attached read-only. What writes says so.
+    """
 
     supports_filter_by_created_timestamp = True
 
@@ -125,7 +152,10 @@ class NativeDuckDBOfflineStore(OfflineStore):  # type: ignore[misc]
             raise InputError(f"get_historical_features does not know: {', '.join(unknown)}.")
         requested = _requested(feature_views, feature_refs, registry, project)
         location = lake_location(config)
-        with cursor(location) as connection:
+        needed = NOTHING
+        for feature_view, _ in requested:
+            needed |= needs(_batch_source_of(feature_view), config)
+        with cursor(location, needed) as connection:
             sources = [_Source.read(connection, view, config) for view, _ in requested]
             rows: SpineRows
             if entity_df is None:
@@ -151,7 +181,7 @@ class NativeDuckDBOfflineStore(OfflineStore):  # type: ignore[misc]
             )
 
         def metadata() -> RetrievalMetadata:
-            with cursor(location) as connection:
+            with cursor(location, needed) as connection:
                 reach = rows.load(connection, spine)
             return RetrievalMetadata(
                 features=feature_refs,
@@ -175,8 +205,11 @@ class NativeDuckDBOfflineStore(OfflineStore):  # type: ignore[misc]
                 prepare=prepare,
                 names=names,
                 arrow_types=rows.arrow_types,
+                needs=needed,
+                reads=", ".join(source.label for source in sources) or "the spine",
             ),
-            repo_path=_root(config),
+            repo_path=repo_root(config),
+            staging_path=_staging_path(config),
             full_feature_names=full_feature_names,
             on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(
                 feature_refs, project, registry
@@ -271,6 +304,22 @@ class NativeDuckDBOfflineStore(OfflineStore):  # type: ignore[misc]
         """
         check_source(data_source, config)
 
+    def get_table_column_names_and_types_from_data_source(
+        self, config: RepoConfig, data_source: DataSource
+    ) -> list[tuple[str, str]]:
+        """(column, type) in the relation's order; a type is in the words of the source's class.
+
+        Those are DuckDB's for a DuckDBSource and Arrow's for a FileSource. DuckDB looks in both
+        cases: it also reads folders, globs and Delta tables, where Feast's own way fails.
+
+        Raises:
+            MissingStageError, InputError: the source cannot be read.
+        """
+        source = batch_source(data_source, f"source {data_source.name!r}")
+        if isinstance(source, DuckDBSource):
+            return list(source.get_table_column_names_and_types(config))
+        return [(field.name, str(field.type)) for field in arrow_schema(source, config)]
+
 
 @dataclass(frozen=True)
 class _Source:
@@ -286,14 +335,14 @@ class _Source:
 
     @property
     def label(self) -> str:
-        return f"feature view {self.feature_view.projection.name_to_use()!r}"
+        return _label(self.feature_view)
 
     @classmethod
     def read(
         cls, connection: duckdb.DuckDBPyConnection, feature_view: FeatureView, config: RepoConfig
     ) -> _Source:
-        label = f"feature view {feature_view.projection.name_to_use()!r}"
-        source = batch_source(feature_view.batch_source, label)
+        label = _label(feature_view)
+        source = _batch_source_of(feature_view)
         columns = read_columns(connection, source, config, label)
         event, created = time_columns(source, columns, f"{label}: source {source.name!r}")
         read = relation(source, config)
@@ -442,8 +491,7 @@ def _pull(
     location = lake_location(config)
     source = batch_source(data_source, f"source {getattr(data_source, 'name', '')!r}")
     where = f"source {source.name!r}"
-    with cursor(location) as connection:
-        columns = read_columns(connection, source, config)
+    columns = columns_of(source, config)
     if not features:
         # Feast's way to ask for all columns, for a transformation to choose from.
         apart = {*join_keys, timestamp_field, created_timestamp_column}
@@ -482,13 +530,29 @@ def _pull(
         )
     return DuckDBRetrievalJob(
         location=location,
-        query=Query(text=statement, prepare=lambda _: statement, names=names),
-        repo_path=_root(config),
+        query=Query(
+            text=statement,
+            prepare=lambda _: statement,
+            names=names,
+            needs=needs(source, config),
+            reads=where,
+        ),
+        repo_path=repo_root(config),
+        staging_path=_staging_path(config),
     )
 
 
-def _root(config: RepoConfig) -> Path:
-    return Path(config.repo_path) if config.repo_path else Path.cwd()
+def _label(feature_view: FeatureView) -> str:
+    return f"feature view {feature_view.projection.name_to_use()!r}"
+
+
+def _batch_source_of(feature_view: FeatureView) -> DataSource:
+    return batch_source(feature_view.batch_source, _label(feature_view))
+
+
+def _staging_path(config: RepoConfig) -> Path | None:
+    staging = config.offline_store.staging_path
+    return None if staging is None else repo_root(config) / staging
 
 
 def _micros(moment: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -94,3 +95,16 @@ def applied(repo: FeatureStore) -> FeatureStore:
     )
     repo.apply([user, activity, site])
     return repo
+
+
+@pytest.fixture
+def reopen(repo: FeatureStore) -> Callable[..., FeatureStore]:
+    """The repo again, with more options of the offline store."""
+
+    def again(**options: object) -> FeatureStore:
+        settings = Path(repo.repo_path) / "feature_store.yaml"
+        added = "".join(f"  {name}: {json.dumps(value)}\n" for name, value in options.items())
+        settings.write_text(settings.read_text() + added)
+        return FeatureStore(repo_path=str(repo.repo_path))
+
+    return again

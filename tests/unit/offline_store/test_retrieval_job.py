@@ -178,7 +178,7 @@ def test_persisting_on_demand_features(doubled, spine):
 
 def test_persisting_elsewhere(job):
     with pytest.raises(InputError, match=r"wanted a file that ends in \.parquet"):
-        job.persist(SavedDatasetFileStorage("folder"))
+        job.persist(SavedDatasetFileStorage("folder.csv"))
     with pytest.raises(InputError, match="cannot persist to object"):
         job.persist(object())
 
