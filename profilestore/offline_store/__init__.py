@@ -4,6 +4,7 @@ The dotted paths `profilestore.offline_store.NativeDuckDBOfflineStore` and
 `profilestore.offline_store.DuckDBSource` are written into registries and never change.
 """
 
+from profilestore.offline_store.contract import check_view
 from profilestore.offline_store.retrieval_job import DuckDBRetrievalJob
 from profilestore.offline_store.saved_dataset import SavedDatasetDuckDBStorage
 from profilestore.offline_store.source import DuckDBSource
@@ -22,4 +23,5 @@ __all__ = [
     "NativeDuckDBOfflineStore",
     "NativeDuckDBOfflineStoreConfig",
     "SavedDatasetDuckDBStorage",
+    "check_view",
 ]

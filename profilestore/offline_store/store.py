@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 
 from profilestore.errors import InputError, ProfilestoreError
 from profilestore.offline_store.connections import NOTHING, cursor
+from profilestore.offline_store.contract import same_family
 from profilestore.offline_store.point_in_time import (
     Column,
     Spine,
@@ -366,6 +367,23 @@ class _Source:
             if key.name != DUMMY_ENTITY_ID
         }
 
+    def feature(self, name: str) -> Column:
+        """The column of a feature, which may have changed since the view was applied.
+
+        Raises:
+            InputError: it is gone, or its type is of another kind than the declared one.
+        """
+        column = self.column(name, "a feature")
+        declared = [field.dtype for field in self.feature_view.features if field.name == name]
+        if declared and not same_family(column.type, declared[0]):
+            raise InputError(
+                f"{self.label}: source {self.source.name!r}: column {column.name!r} is "
+                f"{column.type}, and feature {name!r} is declared {declared[0]}. The source has "
+                f"changed since `feast apply`: correct the model, or the declaration, and apply "
+                f"again."
+            )
+        return column
+
     def view(self, spine: Spine, features: Sequence[str], full_feature_names: bool) -> View:
         projection = self.feature_view.projection
         prefix = f"{projection.name_alias or projection.name}__" if full_feature_names else ""
@@ -379,9 +397,7 @@ class _Source:
             ),
             event=self.event,
             created=self.created,
-            features=tuple(
-                (self.column(feature, "a feature"), f"{prefix}{feature}") for feature in features
-            ),
+            features=tuple((self.feature(name), f"{prefix}{name}") for name in features),
             ttl=microseconds if 0 < microseconds < LONGEST_TTL else None,
             read_once=is_query(self.source),
             rows=self.rows,

@@ -22,7 +22,7 @@ from feast import (
     RequestSource,
 )
 from feast.cli.cli import cli
-from feast.data_format import DeltaFormat
+from feast.data_format import LanceFormat
 from feast.feature_view import DUMMY_ENTITY_ID
 from feast.types import Int64
 from feast.value_type import ValueType
@@ -184,9 +184,12 @@ def test_a_feature_that_the_source_lacks(applied):
 
 
 def test_sources_that_are_of_another_store(repo):
-    delta = FileSource(name="other", path="x", file_format=DeltaFormat(), timestamp_field="t")
-    with pytest.raises(InputError, match="a FileSource of DeltaFormat; this store reads Parquet"):
-        pull(repo, delta)
+    lance = FileSource(name="other", path="x", file_format=LanceFormat(), timestamp_field="t")
+    with pytest.raises(InputError, match="a FileSource of LanceFormat; this store reads Parquet"):
+        pull(repo, lance)
+    remote = FileSource(name="far", path="s3://bucket/x.parquet", timestamp_field="t")
+    with pytest.raises(InputError, match=r"source 'far' is at s3://.*from the local disk"):
+        pull(repo, remote)
     request = RequestSource(name="request", schema=[Field(name="n", dtype=Int64)])
     with pytest.raises(InputError, match="found a RequestSource; wanted a DuckDBSource"):
         pull(repo, request)
