@@ -1,0 +1,365 @@
+"""The LMDB files of an online store: opening, transactions, generations, errors in words.
+
+    <path>/current               the name of the generation that is in use
+    <path>/<generation>/data.mdb
+
+A generation is one LMDB environment. Compaction writes another, in which nothing that was deleted
+has left a byte, and then changes `current`; the old one says in itself that it has ended, so that
+whoever still has it open moves on at the next transaction.
+
+Readers take no lock and writers do not wait for them. There is one writer at a time, over all
+processes: a second one waits.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from profilestore.errors import InputError, ProfilestoreError
+
+FORMAT = b"1"
+_FORMAT_KEY = b"\x00format"
+_ENDED_KEY = b"\x00ended"
+_CURRENT = "current"
+_MOST_READERS = 1024
+
+# The first byte of a key says what it holds: what materialisation wrote, what was pushed since,
+# each view's layout, and the entities whose keys are too long for LMDB.
+BATCH, LIVE, VIEWS, ENTITIES = b"B", b"L", b"V", b"E"
+
+_lock = threading.Lock()
+_databases: dict[Path, Database] = {}
+
+
+class Database:
+    """One folder's environment in this process; get it with `database`."""
+
+    def __init__(self, path: Path, map_size: int, sync: bool) -> None:
+        self.path = path
+        self._map_size = map_size
+        self._sync = sync
+        self._guard = threading.RLock()
+        self._opened: lmdb.Environment | None = None
+
+    @contextmanager
+    def read(self) -> Iterator[Snapshot | None]:
+        """One moment of the store; None when there is no store yet.
+
+        Raises:
+            InputError: the folder holds something else, or another version.
+        """
+        while True:
+            opened = self._open(create=False)
+            if opened is None:
+                yield None
+                return
+            with self._words():
+                transaction = opened.begin(buffers=True)
+            try:
+                if transaction.get(_ENDED_KEY) is None:
+                    yield Snapshot(transaction)
+                    return
+            finally:
+                transaction.abort()
+            self._forget(opened)
+
+    @contextmanager
+    def write(self) -> Iterator[Snapshot]:
+        """All that is written inside, or nothing of it.
+
+        Raises:
+            InputError: the folder cannot be written, or holds something else.
+            ProfilestoreError: the disk is full.
+        """
+        while True:
+            opened = self._open(create=True)
+            assert opened is not None
+            with self._words():
+                transaction = opened.begin(write=True, buffers=True)
+            try:
+                if transaction.get(_ENDED_KEY) is None:
+                    with self._words():
+                        yield Snapshot(transaction)
+                        transaction.commit()
+                    return
+            finally:
+                # After a commit this does nothing.
+                transaction.abort()
+            self._forget(opened)
+
+    def written(self) -> int:
+        """A number that is another after every write by any process; -1 when there is no store."""
+        opened = self._open(create=False)
+        return -1 if opened is None else int(opened.info()["last_txnid"])
+
+    def compact(self) -> tuple[int, int]:
+        """Write the store anew without free pages, and delete the old files.
+
+        Returns:
+            Bytes on disk before and after.
+        """
+        with self._guard:
+            opened = self._open(create=False)
+            if opened is None:
+                return 0, 0
+            old = Path(opened.path())
+            before = (old / "data.mdb").stat().st_size
+            new = self.path / f"generation-{uuid.uuid4().hex}"
+            try:
+                with self._words():
+                    new.mkdir()
+                    # Holding the write lock: what is committed before is copied, and nobody
+                    # commits after.
+                    with opened.begin(write=True) as transaction:
+                        opened.copy(str(new), compact=True)
+                        self._point(new.name)
+                        transaction.put(_ENDED_KEY, new.name.encode())
+            except BaseException:
+                if self._named() != new.name:
+                    shutil.rmtree(new, ignore_errors=True)
+                raise
+            self._forget(opened)
+            after = (new / "data.mdb").stat().st_size
+            shutil.rmtree(old)
+            return before, after
+
+    def destroy(self) -> None:
+        """Delete every file."""
+        with self._guard:
+            opened = self._open(create=False)
+            if opened is not None:
+                with opened.begin(write=True) as transaction:
+                    transaction.put(_ENDED_KEY, b"")
+                self._forget(opened)
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def close(self) -> None:
+        """Let go of the files; the next transaction opens them again. No other thread may be
+        in a transaction."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+    def _open(self, *, create: bool) -> lmdb.Environment | None:
+        if self._opened is not None:
+            return self._opened
+        with self._guard, self._words():
+            if self._opened is not None:
+                return self._opened
+            name = self._named()
+            if name is None:
+                if not create:
+                    return None
+                name = self._first()
+            folder = self.path / name
+            if not (folder / "data.mdb").exists():
+                raise InputError(
+                    f"online store {self.path}: {_CURRENT} names {name}, which is not there. "
+                    f"Delete the folder and materialise again."
+                )
+            environment = self._environ(folder)
+            with environment.begin() as transaction:
+                found = transaction.get(_FORMAT_KEY)
+            if found != FORMAT:
+                environment.close()
+                said = (
+                    "no version" if found is None else f"version {found.decode(errors='replace')}"
+                )
+                raise InputError(
+                    f"online store {self.path}: its format is {said}, and this is for version "
+                    f"{FORMAT.decode()}. Materialise into another folder, or delete this one."
+                )
+            environment.reader_check()
+            self._opened = environment
+            return environment
+
+    def _environ(self, folder: Path) -> lmdb.Environment:
+        return lmdb.open(
+            str(folder),
+            map_size=self._map_size,
+            max_readers=_MOST_READERS,
+            sync=self._sync,
+            readahead=False,
+        )
+
+    def _first(self) -> str:
+        """Make the first generation, whole before anyone can see it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        strange = [
+            one.name for one in self.path.iterdir() if not one.name.startswith("generation-")
+        ]
+        if strange:
+            raise InputError(
+                f"online store {self.path}: the folder holds other things "
+                f"({', '.join(sorted(strange)[:3])}). Give it a folder of its own."
+            )
+        name = f"generation-{uuid.uuid4().hex}"
+        folder = self.path / name
+        folder.mkdir()
+        environment = self._environ(folder)
+        try:
+            with environment.begin(write=True) as transaction:
+                transaction.put(_FORMAT_KEY, FORMAT)
+        finally:
+            environment.close()
+        draft = self.path / f"generation-{name[-8:]}.draft"
+        draft.write_text(name)
+        try:
+            # Fails when another process was first.
+            os.link(draft, self.path / _CURRENT)
+        except FileExistsError:
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            draft.unlink()
+        named = self._named()
+        assert named is not None
+        return named
+
+    def _named(self) -> str | None:
+        try:
+            name = (self.path / _CURRENT).read_text().strip()
+        except FileNotFoundError:
+            return None
+        except NotADirectoryError:
+            raise InputError(f"online store {self.path}: a folder is wanted.") from None
+        if not name.startswith("generation-") or "/" in name:
+            raise InputError(
+                f"online store {self.path}: the file {_CURRENT} names no generation. "
+                f"Delete the folder and materialise again."
+            )
+        return name
+
+    def _point(self, name: str) -> None:
+        draft = self.path / f"generation-{uuid.uuid4().hex}.draft"
+        with draft.open("w") as file:
+            file.write(name)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self.path / _CURRENT)
+
+    def _forget(self, opened: lmdb.Environment) -> None:
+        with self._guard:
+            if self._opened is opened:
+                # Not closed: other threads may be reading in it; it ends with the last of them.
+                self._opened = None
+
+    @contextmanager
+    def _words(self) -> Iterator[None]:
+        """LMDB's and the system's errors as sentences."""
+        try:
+            yield
+        except lmdb.MapFullError as error:
+            raise ProfilestoreError(
+                f"online store {self.path}: it has reached its largest size of "
+                f"{self._map_size / 2**30:.3g} GiB; nothing was written. Raise map_size_gib of "
+                f"the online store in feature_store.yaml."
+            ) from error
+        except lmdb.MemoryError as error:
+            raise ProfilestoreError(
+                f"online store {self.path}: the system does not let this process reserve "
+                f"{self._map_size / 2**30:.3g} GiB of addresses (ulimit -v?). Lower map_size_gib "
+                f"of the online store in feature_store.yaml."
+            ) from error
+        except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
+            raise InputError(
+                f"online store {self.path}: its files are damaged or of another version of LMDB "
+                f"({error}). Delete the folder and materialise again."
+            ) from error
+        except (lmdb.Error, OSError) as error:
+            number = getattr(error, "errno", None) or _code(error)
+            if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise InputError(
+                    f"online store {self.path}: no permission to write there; readers too write "
+                    f"their lock file. Correct the permissions or the path in feature_store.yaml."
+                ) from error
+            if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise ProfilestoreError(
+                    f"online store {self.path}: the disk is full; nothing was written. Make room "
+                    f"and run it again."
+                ) from error
+            if number in (errno.ENOTDIR, errno.EEXIST):
+                raise InputError(f"online store {self.path}: a folder is wanted.") from error
+            raise ProfilestoreError(f"online store {self.path}: {error}") from error
+
+
+class Snapshot:
+    """What a transaction sees. A part is BATCH, LIVE, VIEWS or ENTITIES; keys are within it. Views
+    of memory end with the transaction."""
+
+    def __init__(self, transaction: lmdb.Transaction) -> None:
+        self._transaction = transaction
+
+    def get(self, part: bytes, key: bytes) -> Any:
+        """One value, None where there is none."""
+        return self._transaction.get(part + key)
+
+    def get_many(self, part: bytes, keys: Iterable[bytes]) -> dict[bytes, Any]:
+        """The values that are there; quickest in key order."""
+        with self._transaction.cursor() as cursor:
+            found = cursor.getmulti([part + key for key in keys])
+        return {bytes(key[1:]): value for key, value in found}
+
+    def begin_with(self, part: bytes, prefix: bytes) -> Iterator[tuple[bytes, Any]]:
+        """Keys that begin with `prefix`, in order, and their values."""
+        begin = part + prefix
+        with self._transaction.cursor() as cursor:
+            if not cursor.set_range(begin):
+                return
+            for key, value in cursor:
+                found = bytes(key)
+                if not found.startswith(begin):
+                    return
+                yield found[1:], value
+
+    def put_many(self, part: bytes, items: Iterable[tuple[bytes, bytes]]) -> None:
+        """Put each value; quickest in key order."""
+        with self._transaction.cursor() as cursor:
+            cursor.putmulti([(part + key, value) for key, value in items])
+
+    def put(self, part: bytes, key: bytes, value: bytes) -> None:
+        """Put one value."""
+        self._transaction.put(part + key, value)
+
+    def delete(self, part: bytes, keys: Iterable[bytes]) -> int:
+        """Delete the keys; how many were there."""
+        return sum(self._transaction.delete(part + key) for key in keys)
+
+
+def database(path: Path, *, map_size: int, sync: bool) -> Database:
+    """The database of a folder; one a process, because LMDB allows no more."""
+    with _lock:
+        found = _databases.get(path)
+        if found is None:
+            found = _databases[path] = Database(path, map_size, sync)
+        return found
+
+
+def _after_fork() -> None:
+    """A child must neither use its parent's environments nor leave them open."""
+    global _lock
+    _lock = threading.Lock()
+    for inherited in _databases.values():
+        inherited.close()
+    _databases.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _code(error: BaseException) -> int | None:
+    """The system's number in LMDB's text of an error."""
+    text = str(error)
+    for number in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR):
+        if os.strerror(number) in text:
+            return number
+    return None

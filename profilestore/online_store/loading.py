@@ -1,0 +1,207 @@
+"""A materialisation of one view: collected beside the store, then written in one transaction.
+
+Collecting holds no lock, so pushes and other views go on; a crash before the end leaves the store
+as it was, a crash after it leaves the whole. What the last crash left beside the store is removed
+by the next load.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from profilestore.errors import ProfilestoreError
+from profilestore.online_store.columns import with_suffix
+from profilestore.online_store.database import BATCH, ENTITIES, LIVE, Database, Snapshot
+from profilestore.online_store.keys import LONGEST, VIEW, short
+from profilestore.online_store.layout import Layout, make_layout, read_layout, write_layout
+from profilestore.online_store.record import Schema, stamp_of
+
+_ROWS = pa.schema([("key", pa.binary()), ("record", pa.binary())])
+# Rows put between two sorts: more keep more of them in key order.
+_SORTED_ROWS = 500_000
+
+
+class Load:
+    """A context: leaving it before `commit` writes nothing.
+
+    Attributes:
+        schema, position: how records are to be laid out, for `columns.records`.
+        run, written: what they are to carry.
+        since: see `Layout`.
+    """
+
+    def __init__(self, database: Database, project: str, view: str, schema: Schema) -> None:
+        self.database = database
+        self.schema = schema
+        self.position = 0
+        self.run = 0
+        self.written = 0
+        self.since: int | None = None
+        self._project = project
+        self._view = view
+        self._file: IO[bytes] | None = None
+        self._path: Path | None = None
+        self._writer: pa.RecordBatchStreamWriter | None = None
+
+    def __enter__(self) -> Load:
+        with self.database.write() as snapshot:
+            layout = make_layout(snapshot, self._project, self._view)
+            layout, self.position = layout.with_schema(self.schema)
+            # Reserved now: two loads of a view at once must not take the same number.
+            layout = replace(layout, run=layout.run + 1)
+            self.run = layout.run
+            self.since = layout.since
+            write_layout(snapshot, self._project, self._view, layout)
+        self.written = time.time_ns() // 1_000
+        _sweep(self.database.path)
+        self._path = self.database.path / f"generation-load-{uuid.uuid4().hex}"
+        self._file = self._path.open("w+b")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._writer = pa.ipc.new_stream(self._file, _ROWS)
+        return self
+
+    def add(self, entities: pa.Array, records: pa.Array) -> None:
+        """Collect rows.
+
+        Args:
+            entities: of `columns.entities`.
+            records: of `columns.records`.
+        """
+        assert self._writer is not None
+        self._writer.write_batch(pa.record_batch([entities, records], schema=_ROWS))
+
+    def finish(self) -> None:
+        """No more rows come."""
+        assert self._writer is not None
+        assert self._file is not None
+        self._writer.close()
+        self._file.flush()
+
+    def write(self, snapshot: Snapshot, whole_since: int | None) -> None:
+        """Write what was collected; see `commit`."""
+        layout = read_layout(snapshot, self._project, self._view)
+        if layout is None or layout.floor > self.run:
+            raise ProfilestoreError(
+                f"feature view {self._view!r}: it was deleted, or materialised by another process, "
+                f"while this materialisation ran; nothing was written. Run it again."
+            )
+        for rows in self._sorted():
+            _put(snapshot, layout, rows, overwrite=whole_since is not None)
+        layout = replace(
+            layout,
+            pushed=layout.pushed and _drop_superseded(snapshot, layout),
+            loads=layout.loads + 1,
+        )
+        if whole_since is not None:
+            layout = replace(layout, floor=self.run, since=whole_since)
+        write_layout(snapshot, self._project, self._view, layout)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+        if self._file is not None:
+            self._file.close()
+
+    def _sorted(self) -> Iterator[pa.Table]:
+        assert self._path is not None
+        with pa.memory_map(str(self._path)) as source, pa.ipc.open_stream(source) as reader:
+            waiting: list[pa.RecordBatch] = []
+            rows = 0
+            for batch in reader:
+                waiting.append(batch)
+                rows += batch.num_rows
+                if rows >= _SORTED_ROWS:
+                    yield _by_key(waiting)
+                    waiting, rows = [], 0
+            if waiting:
+                yield _by_key(waiting)
+
+
+def commit(loads: Sequence[tuple[Load, int | None]]) -> None:
+    """Write what several loads of one store have collected, in one transaction.
+
+    Args:
+        loads: each with the event time, in microseconds, from which on it has all that the source
+            has, so that an entity that is not in it is gone; or with None when it has a part, which
+            takes the place of nothing that is newer.
+
+    Raises:
+        ProfilestoreError: a later load of a view has been committed meanwhile; nothing is written.
+    """
+    for load, _ in loads:
+        load.finish()
+    if loads:
+        with loads[0][0].database.write() as snapshot:
+            for load, whole_since in loads:
+                load.write(snapshot, whole_since)
+
+
+def _by_key(batches: list[pa.RecordBatch]) -> pa.Table:
+    table = pa.Table.from_batches(batches)
+    return table.take(pc.sort_indices(table, [("key", "ascending")]))
+
+
+def _put(snapshot: Snapshot, layout: Layout, rows: pa.Table, *, overwrite: bool) -> None:
+    for batch in rows.to_batches():
+        keys = batch.column("key")
+        longest = pc.max(pc.binary_length(keys)).as_py() or 0
+        if longest > LONGEST:
+            whole = keys.to_pylist()
+            shortened = [short(key) for key in whole]
+            for key, entity in zip(shortened, whole, strict=True):
+                if key is not entity:
+                    snapshot.put(ENTITIES, key, entity)
+            keys = pa.array(shortened, pa.binary())
+        put = with_suffix(keys, layout.suffix).to_pylist()
+        records = batch.column("record").to_pylist()
+        if overwrite:
+            snapshot.put_many(BATCH, zip(put, records, strict=True))
+            continue
+        there = snapshot.get_many(BATCH, put)
+        newer = [
+            (key, record)
+            for key, record in zip(put, records, strict=True)
+            if key not in there or stamp_of(record)[:2] >= stamp_of(there[key])[:2]
+        ]
+        snapshot.put_many(BATCH, newer)
+
+
+def _drop_superseded(snapshot: Snapshot, layout: Layout) -> bool:
+    """Delete pushed records that are no longer the newer ones; whether any is left."""
+    ours = [
+        (key, stamp_of(value))
+        for key, value in snapshot.begin_with(LIVE, b"")
+        if key[-VIEW.size :] == layout.suffix
+    ]
+    gone = []
+    for key, stamp in ours:
+        found = snapshot.get(BATCH, key)
+        if found is not None and stamp_of(found) >= stamp:
+            gone.append(key)
+    snapshot.delete(LIVE, gone)
+    return len(gone) < len(ours)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what loads that were killed have left."""
+    for path in folder.glob("generation-load-*"):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            # Held by whoever is still at work.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()

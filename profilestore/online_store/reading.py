@@ -1,0 +1,238 @@
+"""What counts of the records of a view: the newer of a materialised and a pushed one, by the
+schema each was written by, within the view's ttl."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal, NamedTuple
+
+from profilestore.online_store.database import BATCH, ENTITIES, LIVE, Snapshot
+from profilestore.online_store.keys import VIEW, is_digest
+from profilestore.online_store.layout import Layout
+from profilestore.online_store.record import (
+    NEVER,
+    Records,
+    Stamp,
+    run_number,
+    schema_number,
+    stamp_of,
+)
+
+State = Literal["fresh", "stale", "missing"]
+# Records that a scan decodes at a time.
+_SCANNED = 10_000
+
+
+@dataclass(frozen=True)
+class ViewRecords:
+    """The records of one view for the entities asked for, in their order.
+
+    Attributes:
+        states: `fresh`, `stale` (past the view's ttl: no values) or `missing`.
+        events, created: microseconds since 1970; None where nothing is known.
+        columns: feature -> values, None where null or not fresh. Python's bool, int, float, str,
+            bytes and lists of these; a timestamp is whole seconds since 1970; a value of another
+            Feast type is its serialised `Value` message.
+    """
+
+    states: Sequence[State]
+    events: Sequence[int | None]
+    created: Sequence[int | None]
+    columns: dict[str, Sequence[Any]]
+
+
+class Row(NamedTuple):
+    """One record."""
+
+    stamp: Stamp
+    values: tuple[Any, ...]
+
+
+def read_views(
+    snapshot: Snapshot,
+    asked: Sequence[tuple[Layout | None, Sequence[str], int | None]],
+    entities: Sequence[bytes],
+) -> list[ViewRecords]:
+    """The records of several views of the same entities: one pass in key order for all of them.
+
+    Args:
+        asked: for each view its layout (None: nothing was ever written), the features to read, and
+            the earliest event time that its ttl allows.
+        entities: as in LMDB.
+    """
+    suffixes = [layout.suffix for layout, _, _ in asked if layout is not None]
+    batch = snapshot.get_many(BATCH, [e + suffix for e in entities for suffix in suffixes])
+    pushed = [layout.suffix for layout, _, _ in asked if layout is not None and layout.pushed]
+    live = {}
+    if pushed:
+        live = snapshot.get_many(LIVE, [e + suffix for e in entities for suffix in pushed])
+    found = []
+    for layout, wanted, oldest in asked:
+        if layout is None:
+            found.append(_view_records([None] * len(entities), None, wanted, oldest))
+            continue
+        suffix = layout.suffix
+        buffers = [batch.get(entity + suffix) for entity in entities]
+        if layout.pushed:
+            newer = [live.get(entity + suffix) for entity in entities]
+            buffers = [_newer(a, b, layout) for a, b in zip(buffers, newer, strict=True)]
+        found.append(_view_records(buffers, layout, wanted, oldest))
+    return found
+
+
+def read_nothing(asked: Sequence[tuple[Any, Sequence[str], Any]], rows: int) -> list[ViewRecords]:
+    """As `read_views`, of a store that is not there yet."""
+    return [_view_records([None] * rows, None, wanted, None) for _, wanted, _ in asked]
+
+
+def read_rows(
+    snapshot: Snapshot, layout: Layout, wanted: Sequence[str], entities: Sequence[bytes]
+) -> list[Row | None]:
+    """The records of one view, whatever their age; `entities` as in LMDB."""
+    keys = [entity + layout.suffix for entity in entities]
+    batch = snapshot.get_many(BATCH, keys)
+    live = snapshot.get_many(LIVE, keys) if layout.pushed else {}
+    buffers = [_newer(batch.get(key), live.get(key), layout) for key in keys]
+    present = [buffer for buffer in buffers if buffer is not None]
+    rows = iter(_rows(layout, present, wanted))
+    return [None if buffer is None else next(rows) for buffer in buffers]
+
+
+class Scan:
+    """All records of one view at one moment, but for those past its ttl. Entities as in LMDB."""
+
+    def __init__(
+        self, snapshot: Snapshot, layout: Layout, wanted: Sequence[str], oldest: int | None
+    ) -> None:
+        self._snapshot = snapshot
+        self._layout = layout
+        self._wanted = wanted
+        self._oldest = NEVER if oldest is None else oldest
+
+    def materialised(self) -> Iterator[tuple[bytes, Row]]:
+        """What materialisations wrote, pushed over or not."""
+        floor = self._layout.floor
+        rows = (one for one in self._part(BATCH) if run_number(one[1]) >= floor)
+        while some := list(islice(rows, _SCANNED)):
+            decoded = _rows(self._layout, [buffer for _, buffer in some], self._wanted)
+            for (entity, _), row in zip(some, decoded, strict=True):
+                if row.stamp.event >= self._oldest:
+                    yield entity, row
+
+    def pushed(self) -> dict[bytes, Row]:
+        """What was pushed and is the newer."""
+        if not self._layout.pushed:
+            return {}
+        newer = []
+        for entity, buffer in self._part(LIVE):
+            batch = self._snapshot.get(BATCH, entity + self._layout.suffix)
+            if _newer(batch, buffer, self._layout) is buffer:
+                newer.append((entity, buffer))
+        decoded = _rows(self._layout, [buffer for _, buffer in newer], self._wanted)
+        return {
+            entity: row
+            for (entity, _), row in zip(newer, decoded, strict=True)
+            if row.stamp.event >= self._oldest
+        }
+
+    def row(self, entity: bytes) -> Row | None:
+        """What materialisations wrote of one entity."""
+        buffer = self._snapshot.get(BATCH, entity + self._layout.suffix)
+        if buffer is None or run_number(buffer) < self._layout.floor:
+            return None
+        row = _rows(self._layout, [buffer], self._wanted)[0]
+        return row if row.stamp.event >= self._oldest else None
+
+    def whole(self, entity: bytes) -> bytes:
+        """The entity as `keys.entity_bytes` has it."""
+        if not is_digest(entity):
+            return entity
+        found = self._snapshot.get(ENTITIES, entity)
+        assert found is not None  # written with the record
+        return bytes(found)
+
+    def _part(self, part: bytes) -> Iterator[tuple[bytes, Any]]:
+        suffix = self._layout.suffix
+        for key, value in self._snapshot.begin_with(part, b""):
+            if key[-VIEW.size :] == suffix:
+                yield key[: -VIEW.size], value
+
+
+def _newer(batch: Any, live: Any, layout: Layout) -> Any:
+    """The buffer that counts of a materialised and a pushed record."""
+    if batch is not None and run_number(batch) < layout.floor:
+        batch = None
+    if live is None or (batch is not None and stamp_of(batch) >= stamp_of(live)):
+        return batch
+    return live
+
+
+def _decoded(layout: Layout, buffers: Sequence[Any], wanted: Sequence[str]) -> Records:
+    if len(layout.schemas) == 1:
+        return layout.schemas[0].read(buffers, wanted)
+    numbers = [schema_number(buffer) for buffer in buffers]
+    different = set(numbers)
+    if len(different) <= 1:
+        return layout.schemas[different.pop() if different else 0].read(buffers, wanted)
+    # A row at a time, in their order: views change seldom, and the next load makes them one.
+    parts = [
+        layout.schemas[number].read([buffer], wanted)
+        for number, buffer in zip(numbers, buffers, strict=True)
+    ]
+    return Records(
+        [part.events[0] for part in parts],
+        [part.created[0] for part in parts],
+        [part.written[0] for part in parts],
+        [part.runs[0] for part in parts],
+        [[part.columns[n][0] for part in parts] for n in range(len(wanted))],
+    )
+
+
+def _rows(layout: Layout, buffers: Sequence[Any], wanted: Sequence[str]) -> list[Row]:
+    found = _decoded(layout, buffers, wanted)
+    stamps = map(Stamp, found.events, found.created, found.written)
+    values = zip(*found.columns, strict=True) if wanted else iter([()] * len(buffers))
+    return [Row(stamp, row) for stamp, row in zip(stamps, values, strict=True)]
+
+
+def _view_records(
+    buffers: Sequence[Any], layout: Layout | None, wanted: Sequence[str], oldest: int | None
+) -> ViewRecords:
+    present = [n for n, buffer in enumerate(buffers) if buffer is not None]
+    if layout is None or not present:
+        nothing = (None,) * len(buffers)
+        missing: tuple[State, ...] = ("missing",)
+        return ViewRecords(missing * len(buffers), nothing, nothing, dict.fromkeys(wanted, nothing))
+    found = _decoded(layout, [buffers[n] for n in present], wanted)
+    if 0 < min(found.runs) < layout.floor:
+        left = [
+            buffer if buffer is not None and not 0 < run_number(buffer) < layout.floor else None
+            for buffer in buffers
+        ]
+        return _view_records(left, layout, wanted, oldest)
+    whole = len(present) == len(buffers)
+    if whole and (oldest is None or min(found.events) >= oldest):
+        created: Sequence[int | None] = found.created
+        if NEVER in found.created:
+            created = [None if at == NEVER else at for at in found.created]
+        all_fresh: tuple[State, ...] = ("fresh",)
+        states = all_fresh * len(buffers)
+        return ViewRecords(
+            states, found.events, created, dict(zip(wanted, found.columns, strict=True))
+        )
+    fresh = [oldest is None or event >= oldest for event in found.events]
+    scattered: list[State] = ["missing"] * len(buffers)
+    events: list[int | None] = [None] * len(buffers)
+    learned: list[int | None] = [None] * len(buffers)
+    columns: list[list[Any]] = [[None] * len(buffers) for _ in wanted]
+    for turn, n in enumerate(present):
+        scattered[n] = "fresh" if fresh[turn] else "stale"
+        events[n] = found.events[turn]
+        learned[n] = None if found.created[turn] == NEVER else found.created[turn]
+    for column, values in zip(columns, found.columns, strict=True):
+        for n, value, good in zip(present, values, fresh, strict=True):
+            if good:
+                column[n] = value
+    return ViewRecords(scattered, events, learned, dict(zip(wanted, columns, strict=True)))

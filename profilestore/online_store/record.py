@@ -1,0 +1,298 @@
+"""One packed record: the values of one feature view for one entity.
+
+    event     int64    when the values became true, microseconds since 1970
+    created   int64    when they were learned; NEVER where the source does not say
+    written   int64    when the record was written
+    run       uint32   which materialisation wrote it; 0 for a push
+    schema    uint16   which of the view's schemas the values are laid out by
+    nulls     bitmap   one bit a feature, least significant first; 1 is null
+    fixed              the features of fixed width, in the schema's order, without padding
+    ends      uint32   per feature of variable width, where it ends behind this table
+    variable           their bytes
+
+All little-endian. A fixed value that is null is zero. The layout of a record never changes after it
+is written: a view whose features change gets another schema, and old records are read by theirs.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from feast.protos.feast.types.Value_pb2 import Value
+from feast.value_type import ValueType
+
+NEVER = -(2**63)
+HEADER = struct.Struct("<qqqIH")
+
+# Feast's name of a type -> how struct packs it.
+FIXED = {
+    "BOOL": "?",
+    "INT32": "i",
+    "INT64": "q",
+    "FLOAT": "f",
+    "DOUBLE": "d",
+    "UNIX_TIMESTAMP": "q",
+}
+FIXED_LISTS = {f"{name}_LIST": code for name, code in FIXED.items()}
+TEXTS = {"STRING", "BYTES"}
+TEXT_LISTS = {f"{name}_LIST" for name in TEXTS}
+
+_FIELDS = {
+    name: f"{name.lower()}_val" for name in (*FIXED, *FIXED_LISTS, *sorted(TEXTS | TEXT_LISTS))
+}
+
+
+class Stamp(NamedTuple):
+    """When a record's values became true, were learned and were written; microseconds."""
+
+    event: int
+    created: int
+    written: int
+
+
+class Records(NamedTuple):
+    """Some records as they are read, a column a feature asked for.
+
+    Attributes:
+        events, created, written: microseconds since 1970.
+        runs: see the module.
+        columns: a sequence a feature, None where null or not in the records.
+    """
+
+    events: Sequence[int]
+    created: Sequence[int]
+    written: Sequence[int]
+    runs: Sequence[int]
+    columns: list[Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The features of a view in the order of its records.
+
+    Attributes:
+        features: (name, name of its Feast value type).
+
+    Values are Python's: bool, int, float, str, bytes, lists of these; a timestamp is whole seconds
+    since 1970; a value of any other Feast type is its serialised `Value` message.
+    """
+
+    features: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, features: Sequence[tuple[str, ValueType]]) -> Schema:
+        """The schema of a view's features."""
+        return cls(tuple((name, value_type.name) for name, value_type in features))
+
+    @classmethod
+    def from_json(cls, text: str) -> Schema:
+        """As `to_json` wrote it."""
+        return cls(tuple((name, kind) for name, kind in json.loads(text)))
+
+    def to_json(self) -> str:
+        """As a list of pairs."""
+        return json.dumps(self.features)
+
+    @cached_property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.features]
+
+    @cached_property
+    def fixed(self) -> list[int]:
+        """Positions of the features of fixed width."""
+        return [n for n, (_, kind) in enumerate(self.features) if kind in FIXED]
+
+    @cached_property
+    def variable(self) -> list[int]:
+        """Positions of the features of variable width."""
+        return [n for n, (_, kind) in enumerate(self.features) if kind not in FIXED]
+
+    @cached_property
+    def null_bytes(self) -> int:
+        """Length of the bitmap."""
+        return (len(self.features) + 7) // 8
+
+    @cached_property
+    def _head(self) -> struct.Struct:
+        """Header, bitmap, fixed values and ends."""
+        fixed = "".join(FIXED[self.features[n][1]] for n in self.fixed)
+        return struct.Struct(f"{HEADER.format}{self.null_bytes}s{fixed}{len(self.variable)}I")
+
+    def pack(self, stamp: Stamp, run: int, schema: int, values: Sequence[Any]) -> bytes:
+        """One record.
+
+        Args:
+            schema: this schema's number in its view.
+            values: one per feature, in this schema's order.
+        """
+        nulls = 0
+        for n, value in enumerate(values):
+            if value is None:
+                nulls |= 1 << n
+        fixed = [0 if values[n] is None else values[n] for n in self.fixed]
+        ends = []
+        parts = []
+        end = 0
+        for n in self.variable:
+            part = b"" if values[n] is None else to_bytes(self.features[n][1], values[n])
+            end += len(part)
+            ends.append(end)
+            parts.append(part)
+        head = self._head.pack(
+            *stamp, run, schema, nulls.to_bytes(self.null_bytes, "little"), *fixed, *ends
+        )
+        return b"".join([head, *parts])
+
+    def read(self, buffers: Sequence[Any], wanted: Sequence[str]) -> Records:
+        """Records of this schema.
+
+        Args:
+            wanted: features, in the order of the result's columns; one that this schema lacks is
+                None.
+        """
+        if not buffers:
+            return Records((), (), (), (), [() for _ in wanted])
+        head = self._head
+        start = head.size
+        heads = [buffer[:start] for buffer in buffers] if self.variable else buffers
+        # The fields of all records at once: neither loop is Python's.
+        fields = list(zip(*head.iter_unpack(b"".join(heads)), strict=True))
+        nulls = fields[5]
+        no_nulls = nulls.count(bytes(self.null_bytes)) == len(nulls)
+        columns: list[Sequence[Any]] = []
+        for name in wanted:
+            place = self._places.get(name)
+            if place is None:
+                columns.append((None,) * len(buffers))
+                continue
+            n, field, decode = place
+            column: Sequence[Any] = fields[field]
+            if decode is not None:
+                begins = fields[field - 1] if field > self._first_end else (0,) * len(buffers)
+                column = [
+                    decode(buffer[start + begin : start + end])
+                    for buffer, begin, end in zip(buffers, begins, column, strict=True)
+                ]
+            if not no_nulls:
+                byte, bit = n >> 3, 1 << (n & 7)
+                column = [
+                    None if null[byte] & bit else value
+                    for value, null in zip(column, nulls, strict=True)
+                ]
+            columns.append(column)
+        return Records(fields[0], fields[1], fields[2], fields[3], columns)
+
+    @cached_property
+    def _first_end(self) -> int:
+        """Where the first `end` stands among the fields of the head."""
+        return 6 + len(self.fixed)
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, int, Callable[[Any], Any] | None]]:
+        """Per feature: its position, its field in the head, and what decodes variable bytes."""
+        places: dict[str, tuple[int, int, Callable[[Any], Any] | None]] = {}
+        for turn, n in enumerate(self.fixed):
+            places[self.features[n][0]] = n, 6 + turn, None
+        for turn, n in enumerate(self.variable):
+            name, kind = self.features[n]
+            places[name] = n, self._first_end + turn, from_bytes(kind)
+        return places
+
+
+def schema_number(buffer: Any) -> int:
+    """Which of its view's schemas a record is laid out by."""
+    return int(buffer[28] | buffer[29] << 8)
+
+
+def run_number(buffer: Any) -> int:
+    """Which materialisation wrote a record; 0 for a push."""
+    return int.from_bytes(buffer[24:28], "little")
+
+
+def stamp_of(buffer: Any) -> Stamp:
+    """A record's times, without reading its values."""
+    event, created, written, _, _ = HEADER.unpack_from(buffer)
+    return Stamp(event, created, written)
+
+
+def to_bytes(kind: str, value: Any) -> bytes:
+    """A value of variable width."""
+    if kind == "STRING":
+        return str(value).encode()
+    if kind in FIXED_LISTS:
+        return struct.pack(f"<{len(value)}{FIXED_LISTS[kind]}", *value)
+    if kind in TEXT_LISTS:
+        parts = [part.encode() if isinstance(part, str) else bytes(part) for part in value]
+        return b"".join(
+            piece for part in parts for piece in (len(part).to_bytes(4, "little"), part)
+        )
+    return bytes(value)
+
+
+def from_bytes(kind: str) -> Callable[[Any], Any]:
+    """What turns the bytes of a value of variable width into the value."""
+    if kind == "STRING":
+        return lambda part: str(part, "utf-8")
+    if kind in FIXED_LISTS:
+        code = FIXED_LISTS[kind]
+        width = struct.calcsize(code)
+        return lambda part: list(struct.unpack(f"<{len(part) // width}{code}", part))
+    if kind in TEXT_LISTS:
+        return lambda part: _texts(part, kind == "STRING_LIST")
+    return bytes
+
+
+def from_proto(kind: str, message: Value) -> Any:
+    """The value in a Feast `Value`, None for one without; as `Schema` describes values.
+
+    Raises:
+        ValueError: it holds a value of another type.
+    """
+    found = message.WhichOneof("val")
+    if found is None or found == "null_val":
+        return None
+    field = _FIELDS.get(kind)
+    if field is None:
+        return message.SerializeToString()
+    if found != field:
+        if not (found.endswith("_val") and _converts(found, field)):
+            raise ValueError(f"a {found.removesuffix('_val')} where a {kind.lower()} is declared")
+        if kind in FIXED_LISTS:
+            return [_number(kind.removesuffix("_LIST"), one) for one in getattr(message, found).val]
+        return _number(kind, getattr(message, found))
+    value = getattr(message, field)
+    return list(value.val) if kind.endswith("_LIST") else value
+
+
+_WHOLE = ("int32_val", "int64_val", "unix_timestamp_val", "bool_val")
+_NUMBERS = (*_WHOLE, "float_val", "double_val")
+
+
+def _converts(found: str, wanted: str) -> bool:
+    """Whether a number of one type may stand for one of another without loss of its kind."""
+    found, wanted = found.replace("_list_val", "_val"), wanted.replace("_list_val", "_val")
+    if wanted in ("float_val", "double_val"):
+        return found in _NUMBERS
+    return wanted in _WHOLE and found in _WHOLE
+
+
+def _number(kind: str, value: Any) -> Any:
+    if kind in ("FLOAT", "DOUBLE"):
+        return float(value)
+    return bool(value) if kind == "BOOL" else int(value)
+
+
+def _texts(part: Any, as_text: bool) -> list[Any]:
+    found: list[Any] = []
+    at = 0
+    while at < len(part):
+        end = at + 4 + int.from_bytes(part[at : at + 4], "little")
+        piece = part[at + 4 : end]
+        found.append(str(piece, "utf-8") if as_text else bytes(piece))
+        at = end
+    return found

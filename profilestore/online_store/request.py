@@ -1,0 +1,121 @@
+"""What `get_online_features` was asked for, where it is what services ask: stored features of
+entities whose keys are texts or integers. Everything else goes Feast's own way."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from feast.feature_service import FeatureService
+from feast.feature_view import DUMMY_ENTITY_ID, FeatureView
+from feast.infra.registry.base_registry import BaseRegistry
+from feast.utils import _get_cached_request_context
+
+from profilestore.online_store.keys import key_builder
+
+_PYTHON = {"STRING": str, "INT32": int, "INT64": int}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Views of the same entities: their positions in `Request.views`, and an entity a row."""
+
+    entities: list[bytes]
+    views: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A resolved request.
+
+    Attributes:
+        keys: join key -> its Feast type and its values, a row each.
+        views: each with the features asked for.
+        groups: the views by what their entities are called in the request.
+    """
+
+    keys: dict[str, tuple[str, Sequence[Any]]]
+    views: list[tuple[FeatureView, list[str]]]
+    groups: list[Group]
+
+
+def plain_request(
+    registry: BaseRegistry,
+    project: str,
+    features: list[str] | FeatureService,
+    entity_rows: Any,
+    full_feature_names: bool,
+) -> Request | None:
+    """The request; None where Feast has to look at it: on-demand views, views without entity,
+    versions, precomputed vectors, keys of other types, metrics, and mistakes."""
+    if getattr(features, "precompute_online", False) or _counted():
+        return None
+    (_, on_demand, joins, types, join_keys, views, _, request_data, entityless) = (
+        _get_cached_request_context(registry, project, features, full_feature_names)
+    )
+    if on_demand or request_data or entityless:
+        return None
+    given = _columns(entity_rows)
+    if given is None or not given.keys() <= join_keys:
+        return None
+    keys = {}
+    for name, values in given.items():
+        kind = types[name].name if name in types else ""
+        wanted = _PYTHON.get(kind)
+        if wanted is None or set(map(type, values)) != {wanted}:
+            return None
+        keys[name] = kind, values
+    groups: dict[tuple[tuple[str, str], ...], Group] = {}
+    for n, (view, _) in enumerate(views):
+        if getattr(view.projection, "version_tag", None) is not None:
+            return None
+        renamed = view.projection.join_key_map
+        spelled = tuple(
+            (join_key, renamed.get(join_key, join_key))
+            for join_key in (joins[entity] for entity in view.entities)
+        )
+        group = groups.get(spelled)
+        if group is None:
+            entities = _entities(spelled, keys)
+            if entities is None:
+                return None
+            group = groups[spelled] = Group(entities)
+        group.views.append(n)
+    return Request(keys, views, list(groups.values()))
+
+
+def _counted() -> bool:
+    """Whether Feast's metrics server counts online reads: then Feast's own way does."""
+    metrics = sys.modules.get("feast.metrics")
+    return bool(metrics and metrics._config.online_features)
+
+
+def _columns(entity_rows: Any) -> dict[str, Sequence[Any]] | None:
+    if isinstance(entity_rows, list):
+        if not entity_rows:
+            return None
+        names = entity_rows[0].keys()
+        if any(row.keys() != names for row in entity_rows):
+            return None
+        return {name: [row[name] for row in entity_rows] for name in names}
+    if not isinstance(entity_rows, Mapping):
+        return None
+    columns = dict(entity_rows)
+    if not all(isinstance(values, list) for values in columns.values()):
+        return None
+    if len({len(values) for values in columns.values()}) != 1 or not all(columns.values()):
+        return None
+    return columns
+
+
+def _entities(
+    spelled: Sequence[tuple[str, str]], keys: Mapping[str, tuple[str, Sequence[Any]]]
+) -> list[bytes] | None:
+    if not spelled or any(given not in keys for _, given in spelled):
+        return None
+    build = key_builder([(join_key, keys[given][0]) for join_key, given in spelled])
+    if build is None or any(join_key == DUMMY_ENTITY_ID for join_key, _ in spelled):
+        return None
+    return [build(row) for row in zip(*(keys[given][1] for _, given in spelled), strict=True)]

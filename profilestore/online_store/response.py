@@ -1,0 +1,233 @@
+"""Values to Feast's messages: one at a time, and a whole column at once.
+
+A column goes into a response as bytes in protobuf's wire format, which the parser takes in one
+call: five times as fast as a message object a value.
+(The encoding: https://protobuf.dev/programming-guides/encoding/)
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from feast.feature_view import FeatureView
+from feast.protos.feast.serving.ServingService_pb2 import FieldStatus, GetOnlineFeaturesResponse
+from feast.protos.feast.types.Value_pb2 import Value
+
+from profilestore.online_store.reading import ViewRecords
+from profilestore.online_store.record import FIXED, FIXED_LISTS, TEXT_LISTS, TEXTS
+
+PRESENT = FieldStatus.PRESENT
+_STATUSES = {
+    "fresh": PRESENT,
+    "stale": FieldStatus.OUTSIDE_MAX_AGE,
+    "missing": FieldStatus.NOT_FOUND,
+}
+
+_MICROSECONDS = 1_000_000
+_LISTS = set(FIXED_LISTS) | TEXT_LISTS
+# An element of FeatureVector.values without a value.
+_NULL = b"\x0a\x00"
+
+Encode = Callable[[Any], bytes]
+
+
+def to_proto(kind: str, value: Any) -> Value:
+    """The message of a value, as `Schema` describes values; None is a message without one."""
+    if value is None:
+        return Value()
+    if kind in _LISTS:
+        message = Value()
+        getattr(message, f"{kind.lower()}_val").val.extend(value)
+        return message
+    if kind in FIXED or kind in TEXTS:
+        return Value(**{f"{kind.lower()}_val": value})
+    parsed: Value = Value.FromString(value)
+    return parsed
+
+
+def begin(keys: Mapping[str, tuple[str, Sequence[Any]]]) -> GetOnlineFeaturesResponse:
+    """A response that has the columns of the join keys.
+
+    Args:
+        keys: join key -> its type and its values, a row each.
+    """
+    message = GetOnlineFeaturesResponse()
+    message.metadata.feature_names.val.extend(keys)
+    rows = max((len(values) for _, values in keys.values()), default=0)
+    statuses, times = _statuses([PRESENT] * rows), _times([None] * rows)
+    message.MergeFromString(
+        b"".join([_vector(kind, values, statuses, times) for kind, values in keys.values()])
+    )
+    return message
+
+
+def add(
+    message: GetOnlineFeaturesResponse,
+    view: FeatureView,
+    wanted: Sequence[str],
+    found: ViewRecords,
+    full_feature_names: bool,
+) -> None:
+    """Append a view's columns."""
+    prefix = f"{view.projection.name_to_use()}__" if full_feature_names else ""
+    message.metadata.feature_names.val.extend([f"{prefix}{feature}" for feature in wanted])
+    kinds = {f.name: f.dtype.to_value_type().name for f in view.features}
+    statuses = _statuses([_STATUSES[state] for state in found.states])
+    times = _times(found.events)
+    message.MergeFromString(
+        b"".join([_vector(kinds[f], found.columns[f], statuses, times) for f in wanted])
+    )
+
+
+def add_version(message: GetOnlineFeaturesResponse, view: FeatureView) -> None:
+    """Say which version of a view was read."""
+    name = view.projection.name_alias or view.projection.name
+    if name not in [one.name for one in message.metadata.feature_view_metadata]:
+        added = message.metadata.feature_view_metadata.add()
+        added.name = name
+        added.version = getattr(view, "current_version_number", 0) or 0
+
+
+def _vector(kind: str, values: Sequence[Any], statuses: bytes, times: bytes) -> bytes:
+    """One feature's column: an element of `GetOnlineFeaturesResponse.results`, which is field 2.
+
+    Args:
+        values: one a row.
+        statuses, times: of `_statuses` and `_times`; the features of a view share them.
+    """
+    message = b"".join((_elements(kind, values), statuses, times))
+    return b"\x12" + _varint(len(message)) + message
+
+
+def _elements(kind: str, values: Sequence[Any]) -> bytes:
+    """`FeatureVector.values`: field 1, a `Value` a row."""
+    if len(values) >= _MANY and kind in _ARRAYS and None not in values:
+        return _ARRAYS[kind](values)
+    encode = _encoder(kind)
+    return b"".join([_NULL if value is None else encode(value) for value in values])
+
+
+def _statuses(statuses: Sequence[int]) -> bytes:
+    """`FeatureVector.statuses`: field 2, packed; every status is below 128."""
+    return b"\x12" + _varint(len(statuses)) + bytes(statuses)
+
+
+def _times(events: Sequence[int | None]) -> bytes:
+    """`FeatureVector.event_timestamps`: field 3, a message a row; None is one without a time."""
+    if len(events) >= _MANY and None not in events:
+        micros = np.array(events, np.int64)
+        seconds = micros // _MICROSECONDS
+        packed = np.empty(len(events), _TIMES)
+        packed["head"] = b"\x1a\x16\x08"
+        _digits(seconds, packed["seconds"])
+        packed["middle"] = b"\x10"
+        _digits((micros - seconds * _MICROSECONDS) * 1_000, packed["nanos"])
+        return packed.tobytes()
+    return b"".join([b"\x1a\x00" if event is None else _timestamp(event) for event in events])
+
+
+def _timestamp(event: int) -> bytes:
+    seconds, micros = divmod(event, _MICROSECONDS)
+    message = b"\x08" + _varint(seconds & 0xFFFFFFFFFFFFFFFF)
+    if micros:
+        message += b"\x10" + _varint(micros * 1_000)
+    return b"\x1a" + _varint(len(message)) + message
+
+
+def _floats(head: bytes, width: str) -> Callable[[Sequence[Any]], bytes]:
+    layout = np.dtype([("head", "S3"), ("value", width)])
+
+    def encode(values: Sequence[Any]) -> bytes:
+        packed = np.empty(len(values), layout)
+        packed["head"] = head
+        packed["value"] = values
+        return packed.tobytes()
+
+    return encode
+
+
+def _wholes(tag: int) -> Callable[[Sequence[Any]], bytes]:
+    layout = np.dtype([("head", "S3"), ("value", "10u1")])
+    head = bytes((0x0A, 11, tag))
+
+    def encode(values: Sequence[Any]) -> bytes:
+        packed = np.empty(len(values), layout)
+        packed["head"] = head
+        _digits(np.array(values, np.int64), packed["value"])
+        return packed.tobytes()
+
+    return encode
+
+
+def _digits(values: np.ndarray, digits: np.ndarray) -> None:
+    """Varints of ten bytes each, the last ones zero: longer than they need to be, which every
+    parser takes, and of one width, which lets numpy write them."""
+    np.right_shift(values.view(np.uint64)[:, None], _SHIFTS, out=digits, casting="unsafe")
+    digits |= 128
+    digits[:, 9] &= 1
+
+
+# From so many rows on numpy is quicker than a loop.
+_MANY = 24
+_TIMES = np.dtype([("head", "S3"), ("seconds", "10u1"), ("middle", "S1"), ("nanos", "10u1")])
+_SHIFTS = 7 * np.arange(10, dtype=np.uint64)
+_TAGS = {"INT32": 0x18, "INT64": 0x20, "UNIX_TIMESTAMP": 0x40}
+_ARRAYS = {
+    "DOUBLE": _floats(b"\x0a\x09\x29", "<f8"),
+    "FLOAT": _floats(b"\x0a\x05\x35", "<f4"),
+    **{kind: _wholes(tag) for kind, tag in _TAGS.items()},
+}
+
+
+@cache
+def _encoder(kind: str) -> Encode:
+    """Bytes of one element of FeatureVector.values: field 1, its length, the `Value`."""
+    if kind == "DOUBLE":
+        return lambda value: _DOUBLE(0x0A, 9, 0x29, value)
+    if kind == "FLOAT":
+        return lambda value: _FLOAT(0x0A, 5, 0x35, value)
+    if kind == "BOOL":
+        return lambda value: b"\x0a\x02\x38\x01" if value else b"\x0a\x02\x38\x00"
+    if kind in _TAGS:
+        tag = _TAGS[kind]
+
+        def whole(value: int) -> bytes:
+            number = _varint(value & 0xFFFFFFFFFFFFFFFF)
+            return bytes((0x0A, len(number) + 1, tag)) + number
+
+        return whole
+    if kind in TEXTS:
+        field = b"\x12" if kind == "STRING" else b"\x0a"
+
+        def text(value: Any) -> bytes:
+            data: bytes = value.encode() if kind == "STRING" else value
+            inner = field + _varint(len(data)) + data
+            return b"\x0a" + _varint(len(inner)) + inner
+
+        return text
+
+    def message(value: Any) -> bytes:
+        data: bytes = to_proto(kind, value).SerializeToString()
+        return b"\x0a" + _varint(len(data)) + data
+
+    return message
+
+
+_DOUBLE = struct.Struct("<BBBd").pack
+_FLOAT = struct.Struct("<BBBf").pack
+_BYTES = [bytes([n]) for n in range(128)]
+
+
+def _varint(number: int) -> bytes:
+    if number < 128:
+        return _BYTES[number]
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

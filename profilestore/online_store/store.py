@@ -1,0 +1,531 @@
+"""The Feast online store on LMDB: one packed record per entity and view."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from feast import Entity
+from feast.feature_service import FeatureService
+from feast.feature_view import FeatureView
+from feast.filter_models import ComparisonFilter, CompoundFilter
+from feast.infra.online_stores.online_store import OnlineStore
+from feast.infra.registry.base_registry import BaseRegistry
+from feast.infra.supported_async_methods import SupportedAsyncMethods
+from feast.online_response import OnlineResponse
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+from feast.repo_config import FeastConfigBaseModel, RepoConfig
+from feast.utils import _get_entity_key_protos, _get_unique_entities
+
+from profilestore.errors import InputError
+from profilestore.online_store import response
+from profilestore.online_store.database import BATCH, ENTITIES, LIVE, Database, Snapshot, database
+from profilestore.online_store.keys import VIEW, entity_bytes, entity_key, is_digest, short
+from profilestore.online_store.layout import (
+    forget_layout,
+    layouts,
+    make_layout,
+    read_layout,
+    write_layout,
+)
+from profilestore.online_store.loading import Load
+from profilestore.online_store.reading import (
+    Row,
+    Scan,
+    ViewRecords,
+    read_nothing,
+    read_rows,
+    read_views,
+)
+from profilestore.online_store.record import NEVER, Schema, Stamp, from_proto, run_number
+from profilestore.online_store.request import plain_request
+from profilestore.online_store.vectors import (
+    Neighbour,
+    VectorIndexes,
+    Vectors,
+    matching,
+    metric_of,
+    search,
+    vector_feature,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+Push = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
+
+
+class LMDBOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
+    """`online_store:` of `feature_store.yaml`.
+
+    Attributes:
+        path: a folder of its own, relative to the feature repo.
+        map_size_gib: the most the store may grow to. Only addresses are reserved: the files grow
+            as the data does.
+        sync: whether a write has reached the disk when it returns.
+    """
+
+    type: Literal["profilestore.online_store.LMDBOnlineStore"] = (
+        "profilestore.online_store.LMDBOnlineStore"
+    )
+    path: str = "online"
+    map_size_gib: float = 1024
+    sync: bool = True
+
+
+class Pushed(NamedTuple):
+    """One row to write, as `online_write_batch` has it, with its key."""
+
+    entity: bytes
+    values: dict[str, Any]
+    stamp: Stamp
+
+
+class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
+    """An embedded online store: many reading processes, one writer at a time, no server.
+
+    What a materialisation writes and what is pushed are kept apart. Of the two the newer is read:
+    by event time, then created time, then the time of writing. So a push shows at once, a
+    materialisation never undoes one that it has not seen, and what the source has corrected or
+    removed is corrected and removed here.
+    """
+
+    def __init__(self) -> None:
+        self._vectors = VectorIndexes()
+
+    @property
+    def async_supported(self) -> SupportedAsyncMethods:
+        """Reads and writes take microseconds: the async methods call the others."""
+        return SupportedAsyncMethods(read=True, write=True)
+
+    # Reading
+
+    def read_records(
+        self,
+        config: RepoConfig,
+        views: Sequence[tuple[FeatureView, Sequence[str]]],
+        entities: Sequence[bytes],
+        *,
+        now: int | None = None,
+    ) -> list[ViewRecords]:
+        """The latest records of several views of the same entities, all of one moment.
+
+        Args:
+            views: each with the features to read.
+            entities: of `keys.entity_bytes`, `keys.key_builder` or `keys.text_key`.
+            now: microseconds since 1970, for ttl; by default the clock's.
+
+        Returns:
+            One for each of `views`.
+        """
+        now = _now() if now is None else now
+        with self._database(config).read() as snapshot:
+            asked = []
+            for view, wanted in views:
+                lifetime = _lifetime(view)
+                layout = None
+                if snapshot is not None:
+                    layout = read_layout(snapshot, config.project, view.name)
+                asked.append((layout, wanted, None if lifetime is None else now - lifetime))
+            if snapshot is None:
+                return read_nothing(asked, len(entities))
+            return read_views(snapshot, asked, [short(entity) for entity in entities])
+
+    def online_read(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        entity_keys: list[EntityKey],
+        requested_features: list[str] | None = None,
+    ) -> list[tuple[datetime | None, dict[str, Value] | None]]:
+        """Feast's way to read. Past the view's ttl an entity has its event time and no values."""
+        wanted = requested_features or [feature.name for feature in table.features]
+        kinds = _kinds(table)
+        entities = [entity_bytes(key) for key in entity_keys]
+        found = self.read_records(config, [(table, wanted)], entities)[0]
+        columns = [
+            [response.to_proto(kinds[name], value) for value in found.columns[name]]
+            for name in wanted
+        ]
+        rows: list[tuple[datetime | None, dict[str, Value] | None]] = []
+        for n, (state, event) in enumerate(zip(found.states, found.events, strict=True)):
+            values = None
+            if state == "fresh":
+                values = {name: column[n] for name, column in zip(wanted, columns, strict=True)}
+            rows.append((None if event is None else _moment(event), values))
+        return rows
+
+    async def online_read_async(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        entity_keys: list[EntityKey],
+        requested_features: list[str] | None = None,
+    ) -> list[tuple[datetime | None, dict[str, Value] | None]]:
+        """As `online_read`."""
+        return self.online_read(config, table, entity_keys, requested_features)
+
+    def get_online_features(
+        self,
+        config: RepoConfig,
+        features: list[str] | FeatureService,
+        entity_rows: Any,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        include_feature_view_version_metadata: bool = False,
+    ) -> OnlineResponse:
+        """Feast's online read: all views of one moment, a column at a time.
+
+        A value past its view's ttl is null with the status OUTSIDE_MAX_AGE.
+        """
+        request = plain_request(registry, project, features, entity_rows, full_feature_names)
+        if request is None or include_feature_view_version_metadata:
+            return super().get_online_features(
+                config,
+                features,
+                entity_rows,
+                registry,
+                project,
+                full_feature_names,
+                include_feature_view_version_metadata,
+            )
+        found: dict[int, ViewRecords] = {}
+        now = _now()
+        for group in request.groups:
+            views = [request.views[n] for n in group.views]
+            read = self.read_records(config, views, group.entities, now=now)
+            found |= zip(group.views, read, strict=True)
+        message = response.begin(request.keys)
+        for n, (view, wanted) in enumerate(request.views):
+            response.add(message, view, wanted, found[n], full_feature_names)
+        return OnlineResponse(message, feature_types=self._build_feature_types(request.views))
+
+    async def get_online_features_async(self, *args: Any, **named: Any) -> OnlineResponse:
+        """As `get_online_features`."""
+        return self.get_online_features(*args, **named)
+
+    def _read_features_per_fv(
+        self,
+        config: RepoConfig,
+        grouped_refs: list[tuple[FeatureView, list[str]]],
+        join_key_values: dict[str, list[Value]],
+        entity_name_to_join_key_map: dict[str, str],
+        online_features_response: Any,
+        full_feature_names: bool,
+        include_feature_view_version_metadata: bool,
+    ) -> None:
+        """What Feast's `get_online_features` reads with, where ours is not for the request."""
+        now = _now()
+        for view, wanted in grouped_refs:
+            unique, places, rows = _get_unique_entities(
+                view, join_key_values, entity_name_to_join_key_map
+            )
+            entities = [b""] * rows
+            for key, destinations in zip(_get_entity_key_protos(unique), places, strict=True):
+                entity = entity_bytes(key)
+                for row in destinations:
+                    entities[row] = entity
+            found = self.read_records(config, [(view, wanted)], entities, now=now)[0]
+            response.add(online_features_response, view, wanted, found, full_feature_names)
+            if include_feature_view_version_metadata:
+                response.add_version(online_features_response, view)
+
+    # Writing
+
+    def online_write_batch(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: list[Push],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """Write pushed rows: all or none. A row older than what is there is left out.
+
+        A feature that a row does not mention keeps its value.
+
+        Raises:
+            InputError: a value is of another type than declared; nothing is written.
+        """
+        schema = _schema(table)
+        rows = [_pushed(table, schema, row) for row in data]
+        with self._database(config).write() as snapshot:
+            layout, position = make_layout(snapshot, config.project, table.name).with_schema(schema)
+            written = _now()
+            put: dict[bytes, Row] = {}
+            keys = [row.entity for row in rows]
+            known = read_rows(snapshot, layout, schema.names, [short(key) for key in keys])
+            for row, there in zip(rows, known, strict=True):
+                stamp = row.stamp._replace(written=written)
+                before = put.get(row.entity) or there
+                if before is not None and before[0][:2] > stamp[:2]:
+                    continue
+                old = before[1] if before else [None] * len(schema.names)
+                put[row.entity] = Row(
+                    stamp,
+                    tuple(
+                        row.values.get(name, was)
+                        for name, was in zip(schema.names, old, strict=True)
+                    ),
+                )
+            items = [
+                (short(entity) + layout.suffix, schema.pack(stamp, 0, position, values))
+                for entity, (stamp, values) in put.items()
+            ]
+            snapshot.put_many(LIVE, sorted(items))
+            _note_long(snapshot, put)
+            write_layout(
+                snapshot,
+                config.project,
+                table.name,
+                replace(layout, pushed=True),
+            )
+        if progress:
+            progress(len(data))
+
+    async def online_write_batch_async(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: list[Push],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """As `online_write_batch`."""
+        self.online_write_batch(config, table, data, progress)
+
+    def load(self, config: RepoConfig, table: FeatureView) -> Load:
+        """A materialisation of one view, to be collected and then given to `loading.commit`."""
+        return Load(self._database(config), config.project, table.name, _schema(table))
+
+    def delete_entities(self, config: RepoConfig, entity_keys: Iterable[EntityKey]) -> int:
+        """Delete every view's records of some entities.
+
+        Their bytes stay in free pages of the file until those are used again or `compact` has run.
+
+        Returns:
+            How many records were deleted.
+        """
+        entities = [short(entity_bytes(key)) for key in entity_keys]
+        with self._database(config).write() as snapshot:
+            views = layouts(snapshot, config.project)
+            deleted = 0
+            for layout in views.values():
+                keys = [entity + layout.suffix for entity in entities]
+                deleted += snapshot.delete(BATCH, keys) + snapshot.delete(LIVE, keys)
+            snapshot.delete(ENTITIES, [entity for entity in entities if is_digest(entity)])
+            for name, layout in views.items():
+                write_layout(
+                    snapshot, config.project, name, replace(layout, loads=layout.loads + 1)
+                )
+        return deleted
+
+    def compact(self, config: RepoConfig) -> tuple[int, int]:
+        """Write the files anew: without free pages, without a byte of what was deleted.
+
+        Returns:
+            Bytes on disk before and after.
+        """
+        store = self._database(config)
+        with store.write() as snapshot:
+            _drop_gone(snapshot, config.project)
+        return store.compact()
+
+    def update(
+        self,
+        config: RepoConfig,
+        tables_to_delete: Sequence[FeatureView],
+        tables_to_keep: Sequence[FeatureView],
+        entities_to_delete: Sequence[Entity],
+        entities_to_keep: Sequence[Entity],
+        partial: bool,
+    ) -> None:
+        """Delete the records of views that are no more. A changed view is not rewritten."""
+        self._delete_views(config, [table.name for table in tables_to_delete])
+
+    def teardown(
+        self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]
+    ) -> None:
+        """Delete the views' records, and the files when no other project has any."""
+        self._delete_views(config, [table.name for table in tables])
+        store = self._database(config)
+        with store.read() as snapshot:
+            empty = (
+                snapshot is not None
+                and not any(snapshot.begin_with(BATCH, b""))
+                and not any(snapshot.begin_with(LIVE, b""))
+            )
+        if empty:
+            store.destroy()
+
+    # Vector search
+
+    def retrieve_online_documents_v2(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        requested_features: list[str],
+        embedding: list[float] | None,
+        top_k: int,
+        distance_metric: str | None = None,
+        query_string: str | None = None,
+        filters: ComparisonFilter | CompoundFilter | None = None,
+        include_feature_view_version_metadata: bool = False,
+    ) -> list[tuple[datetime | None, EntityKey | None, dict[str, Value] | None]]:
+        """The entities whose vector is nearest, nearest first, with a `distance` each: Euclidean,
+        1 - cosine, or the negated inner product. Those past the view's ttl are not found.
+
+        Raises:
+            InputError: no vector is given, or none is stored; no such metric; a filter on a feature
+                that the view has not.
+        """
+        if query_string is not None or embedding is None:
+            raise InputError(
+                f"feature view {table.name!r}: this online store searches by vector only; give an "
+                f"embedding and no query_string."
+            )
+        metric = metric_of(distance_metric, table.name)
+        names = [feature.name for feature in table.features]
+        feature = vector_feature(table, requested_features)
+        at = names.index(feature)
+        with self._database(config).read() as snapshot:
+            layout = None
+            if snapshot is not None:
+                layout = read_layout(snapshot, config.project, table.name)
+            if snapshot is None or layout is None:
+                return []
+            lifetime = _lifetime(table)
+            oldest = None if lifetime is None else _now() - lifetime
+            scan = Scan(snapshot, layout, names, oldest)
+            if filters is not None:
+                rows = {**dict(scan.materialised()), **scan.pushed()}
+                kept = dict(matching(rows.items(), table, filters))
+                base = Vectors((), len(embedding), metric)
+                found = search(base, kept, scan.row, at, embedding, top_k, metric)
+            else:
+                base = self._vectors.get(
+                    (config.project, str(config.online_store.path), table.name, feature, metric),
+                    layout.loads,
+                    lambda: Vectors(
+                        ((entity, row.values[at]) for entity, row in scan.materialised()),
+                        len(embedding),
+                        metric,
+                    ),
+                )
+                found = search(base, scan.pushed(), scan.row, at, embedding, top_k, metric)
+            return [
+                _document(table, requested_features, entity_key(scan.whole(one.entity)), one)
+                for one in found
+            ]
+
+    def _database(self, config: RepoConfig) -> Database:
+        options = config.online_store
+        root = Path(config.repo_path) if config.repo_path else Path.cwd()
+        return database(
+            (root / options.path).resolve(),
+            map_size=int(options.map_size_gib * 2**30),
+            sync=options.sync,
+        )
+
+    def _delete_views(self, config: RepoConfig, names: Sequence[str]) -> None:
+        store = self._database(config)
+        with store.read() as snapshot:
+            known = {} if snapshot is None else layouts(snapshot, config.project)
+        if not any(name in known for name in names):
+            return
+        with store.write() as snapshot:
+            known = layouts(snapshot, config.project)
+            suffixes = {known[name].suffix for name in names if name in known}
+            for part in (BATCH, LIVE):
+                gone = [
+                    key
+                    for key, _ in snapshot.begin_with(part, b"")
+                    if key[-VIEW.size :] in suffixes
+                ]
+                snapshot.delete(part, gone)
+            for name in names:
+                forget_layout(snapshot, config.project, name)
+
+
+def _pushed(table: FeatureView, schema: Schema, row: Push) -> Pushed:
+    key, values, event, created = row
+    natives = {}
+    for name, kind in schema.features:
+        if name not in values:
+            continue
+        try:
+            natives[name] = from_proto(kind, values[name])
+        except ValueError as error:
+            raise InputError(
+                f"feature view {table.name!r}: feature {name!r}: found {error}. Nothing was "
+                f"written; convert it before it is pushed."
+            ) from error
+    return Pushed(
+        entity_bytes(key),
+        natives,
+        Stamp(_micros(event), NEVER if created is None else _micros(created), 0),
+    )
+
+
+def _note_long(snapshot: Snapshot, entities: Iterable[bytes]) -> None:
+    """Keep the whole of those entities whose keys only have a digest."""
+    for entity in entities:
+        shortened = short(entity)
+        if shortened is not entity:
+            snapshot.put(ENTITIES, shortened, entity)
+
+
+def _drop_gone(snapshot: Snapshot, project: str) -> None:
+    """Delete materialised records of entities that their source no longer has."""
+    floors = {layout.suffix: layout.floor for layout in layouts(snapshot, project).values()}
+    gone = []
+    for key, value in snapshot.begin_with(BATCH, b""):
+        floor = floors.get(key[-VIEW.size :], 0)
+        if run_number(value) < floor:
+            gone.append(key)
+    snapshot.delete(BATCH, gone)
+
+
+def _document(
+    table: FeatureView, wanted: Sequence[str], entity: EntityKey, found: Neighbour
+) -> tuple[datetime, EntityKey, dict[str, Value]]:
+    values = {
+        field.name: response.to_proto(field.dtype.to_value_type().name, value)
+        for field, value in zip(table.features, found.record.values, strict=True)
+        if field.name in wanted
+    }
+    values["distance"] = Value(float_val=found.distance)
+    return _moment(found.record.stamp.event), entity, values
+
+
+def _schema(table: FeatureView) -> Schema:
+    return Schema.of([(f.name, f.dtype.to_value_type()) for f in table.features])
+
+
+def _kinds(table: FeatureView) -> dict[str, str]:
+    return {f.name: f.dtype.to_value_type().name for f in table.features}
+
+
+def _lifetime(table: FeatureView) -> int | None:
+    """The view's ttl in microseconds; None is for ever."""
+    ttl = getattr(table, "ttl", None)
+    return ttl // _MICROSECOND if ttl else None
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000
+
+
+def _micros(moment: datetime) -> int:
+    """Microseconds since 1970; a naive time is UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def _moment(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
