@@ -45,6 +45,13 @@ TEXT_LISTS = {f"{name}_LIST" for name in TEXTS}
 _FIELDS = {
     name: f"{name.lower()}_val" for name in (*FIXED, *FIXED_LISTS, *sorted(TEXTS | TEXT_LISTS))
 }
+# Those whose messages have another field than their name says.
+_OTHER_FIELDS = {
+    "PDF_BYTES": "bytes_val",
+    "IMAGE_BYTES": "bytes_val",
+    "VALUE_LIST": "list_val",
+    "VALUE_SET": "set_val",
+}
 
 
 class Stamp(NamedTuple):
@@ -257,14 +264,15 @@ def from_proto(kind: str, message: Value) -> Any:
     if found is None or found == "null_val":
         return None
     field = _FIELDS.get(kind)
-    if field is None:
-        return message.SerializeToString()
-    if found != field:
-        if not (found.endswith("_val") and _converts(found, field)):
+    wanted = field or _OTHER_FIELDS.get(kind, f"{kind.lower()}_val")
+    if found != wanted:
+        if not _converts(found, wanted):
             raise ValueError(f"a {found.removesuffix('_val')} where a {kind.lower()} is declared")
         if kind in FIXED_LISTS:
             return [_number(kind.removesuffix("_LIST"), one) for one in getattr(message, found).val]
         return _number(kind, getattr(message, found))
+    if field is None:
+        return message.SerializeToString()
     value = getattr(message, field)
     return list(value.val) if kind.endswith("_LIST") else value
 
@@ -275,6 +283,8 @@ _NUMBERS = (*_WHOLE, "float_val", "double_val")
 
 def _converts(found: str, wanted: str) -> bool:
     """Whether a number of one type may stand for one of another without loss of its kind."""
+    if found.endswith("_list_val") != wanted.endswith("_list_val"):
+        return False
     found, wanted = found.replace("_list_val", "_val"), wanted.replace("_list_val", "_val")
     if wanted in ("float_val", "double_val"):
         return found in _NUMBERS
@@ -282,9 +292,16 @@ def _converts(found: str, wanted: str) -> bool:
 
 
 def _number(kind: str, value: Any) -> Any:
+    converted: Any
     if kind in ("FLOAT", "DOUBLE"):
-        return float(value)
-    return bool(value) if kind == "BOOL" else int(value)
+        converted = float(value)
+    else:
+        converted = bool(value) if kind == "BOOL" else int(value)
+    try:
+        struct.pack(f"<{FIXED[kind]}", converted)
+    except (struct.error, OverflowError):
+        raise ValueError(f"{value}, which is out of the range of {kind.lower()}") from None
+    return converted
 
 
 def _texts(part: Any, as_text: bool) -> list[Any]:
