@@ -66,6 +66,11 @@ $(STAMPS)/generate: $(STAMPS)/build $(wildcard profilestore/codegen/*.py)
 	$(RUN) generate
 	@touch $@
 
+# It tells by its exit code whether anything breaks; make makes 2 of every such code.
+.PHONY: plan
+plan: $(STAMPS)/generate ## What the next apply would change, who reads it, and what it would break
+	@$(RUN) plan
+
 .PHONY: apply
 apply: $(STAMPS)/apply ## feast apply: register entities, feature views and services
 

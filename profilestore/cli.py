@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from profilestore.errors import MissingStageError, ProfilestoreError
+from profilestore.errors import BreakingChangeError, MissingStageError, ProfilestoreError
 from profilestore.settings import Settings, child_environment, load_settings
 
 
@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
         "--check", action="store_true", help="write nothing; fail if the file is stale"
     )
     add("apply", _apply, "feast apply: register entities, views and services")
+    plan = add("plan", _plan, "what the next apply would change, and whom it would break")
+    plan.add_argument("--json", action="store_true", help="for machines")
     train = add("train", _train, "train the two-tower model and export its bundle")
     train.add_argument("--config", type=Path, help="a YAML in training/configs/")
     add("materialize", _materialize, "copy what is true now into the online store")
@@ -151,6 +153,20 @@ def _apply(_: argparse.Namespace, settings: Settings) -> None:
     )
     if done.returncode:
         raise ProfilestoreError("feast apply failed; what it said stands above.")
+
+
+def _plan(arguments: argparse.Namespace, settings: Settings) -> None:
+    from profilestore.plan import as_json, as_text, breaking_names, make_plan
+
+    found = make_plan(settings)
+    print(as_json(found) if arguments.json else as_text(found, colour=sys.stdout.isatty()))
+    breaking = breaking_names(found)
+    if breaking:
+        sys.stdout.flush()
+        raise BreakingChangeError(
+            f"{len(breaking)} breaking: {', '.join(breaking)}. Keep what is read and add the new "
+            "beside it, or change the readers first."
+        )
 
 
 def _train(arguments: argparse.Namespace, settings: Settings) -> None:

@@ -13,7 +13,12 @@ from typing import Any
 import pytest
 
 from profilestore import cli, errors
-from profilestore.errors import InputError, MissingStageError, ProfilestoreError
+from profilestore.errors import (
+    BreakingChangeError,
+    InputError,
+    MissingStageError,
+    ProfilestoreError,
+)
 from profilestore.settings import Settings, child_environment
 
 REPO = Path(__file__).resolve().parents[2]
@@ -136,6 +141,7 @@ TOO_EARLY = {
     "build": "make logs",
     "generate": "make build",
     "apply": "make build",
+    "plan": "make build",
     "train": "make apply",
     "materialize": "make apply",
     "profile": "make materialize",
@@ -188,6 +194,34 @@ def test_generate_check_writes_nothing(
     monkeypatch.setattr("profilestore.codegen.generate", lambda _: pytest.fail("it wrote"))
     assert cli.main(["generate", "--check"]) == 0
     assert asked == [home]
+
+
+@pytest.mark.parametrize("arguments", [["plan"], ["plan", "--json"]])
+@pytest.mark.parametrize("breaking", [[], ["v.a (feature_removed)", "v (ttl_changed)"]])
+def test_plan_tells_by_its_exit_code_whether_anything_breaks(
+    home: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    breaking: list[str],
+) -> None:
+    fake = type(sys)("profilestore.plan")
+    fake.make_plan = lambda settings: settings  # type: ignore[attr-defined]
+    fake.as_text = lambda plan, colour: f"text, {colour}"  # type: ignore[attr-defined]
+    fake.as_json = lambda plan: "{}"  # type: ignore[attr-defined]
+    fake.breaking_names = lambda plan: breaking  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "profilestore.plan", fake)
+    code = BreakingChangeError.exit_code if breaking else 0
+    assert cli.main(arguments) == code
+    said = capsys.readouterr()
+    # What is no terminal gets no colours; what reads JSON gets nothing else.
+    assert said.out == ("{}\n" if "--json" in arguments else "text, False\n")
+    if breaking:
+        assert said.err.startswith(
+            "profilestore plan: 2 breaking: v.a (feature_removed), v (ttl_changed). "
+        )
+    else:
+        assert said.err == ""
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,16 @@
+"""What the next apply would change, and whom it would break: `profilestore plan`.
+
+| module | what it holds |
+| --- | --- |
+| `states` | what a registry holds, without Feast |
+| `feast_repo` | both states, read from Feast: what is registered, what is declared |
+| `changes` | what differs, and which changes can hurt |
+| `readers` | who reads a column |
+| `verdict` | changes and readers together: what breaks |
+| `report` | the plan as text and as JSON |
+"""
+
+from profilestore.plan.report import as_json, as_text, breaking_names
+from profilestore.plan.verdict import Finding, Plan, make_plan
+
+__all__ = ["Finding", "Plan", "as_json", "as_text", "breaking_names", "make_plan"]
