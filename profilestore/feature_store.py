@@ -41,6 +41,8 @@ with _without_typeguard():
     from feast.type_map import feast_value_type_to_python_type
     from feast.value_type import ValueType
 
+    from profilestore.online_store import LMDBOnlineStore, python_values, text_key
+
 State = Literal["fresh", "stale", "missing"]
 
 _NUMBERS = {
@@ -71,6 +73,7 @@ PEOPLE_COLUMNS = ("user_activity__last_event_at", "user_activity__events_lifetim
 
 # The beginning of time for a full materialisation: before any event that staging lets through.
 _BEGINNING = datetime(1980, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MATERIALIZED = "materialized.json"
 
 
@@ -258,12 +261,16 @@ class FeatureStore:
     ) -> list[dict[str, ViewRecord]]:
         """The latest values of every view of one entity, for each key: view -> record.
 
-        Past its ttl a value is None here as it is offline; Feast's SQLite store does not look.
+        Past its ttl a value is None here as it is offline. From our own online store the records
+        are read as they are; from another of Feast's through its messages.
         """
         now = now or datetime.now(UTC)
         views = [view for view in self._views(service) if view.entities[0] == entity]
         if not keys or not views:
             return [{} for _ in keys]
+        store = self._feast._get_provider().online_store
+        if isinstance(store, LMDBOnlineStore):
+            return _from_records(store, self._feast.config, views, keys, now)
         response = self._feast.get_online_features(
             features=[f"{view.name}:{column.name}" for view in views for column in view.features],
             entity_rows=[{f"{entity}_id": key} for key in keys],
@@ -344,6 +351,37 @@ def kind_of(value_type: ValueType) -> str:
 
 def _literal(at: datetime) -> str:
     return f"TIMESTAMPTZ '{at.astimezone(UTC).isoformat()}'"
+
+
+def _from_records(
+    store: LMDBOnlineStore,
+    config: Any,
+    views: Sequence[FeatureView],
+    keys: Sequence[str],
+    now: datetime,
+) -> list[dict[str, ViewRecord]]:
+    build = text_key(views[0].join_keys[0])
+    asked = [(view, [column.name for column in view.features]) for view in views]
+    found = store.read_records(
+        config, asked, [build(key) for key in keys], now=(now - _EPOCH) // timedelta(microseconds=1)
+    )
+    rows: list[dict[str, ViewRecord]] = [{} for _ in keys]
+    for (view, names), records in zip(asked, found, strict=True):
+        columns = [
+            python_values(column.dtype.to_value_type(), records.columns[column.name])
+            for column in view.features
+        ]
+        values = zip(*columns, strict=True) if columns else iter([()] * len(keys))
+        for row, state, event, cells in zip(
+            rows, records.states, records.events, values, strict=True
+        ):
+            row[view.name] = ViewRecord(
+                view.name,
+                dict(zip(names, cells, strict=True)),
+                None if event is None else _EPOCH + timedelta(microseconds=event),
+                state,
+            )
+    return rows
 
 
 def _record(view: FeatureView, vectors: Mapping[str, Any], row: int, now: datetime) -> ViewRecord:

@@ -215,9 +215,10 @@ def rows_statement(view: View, names: Sequence[str], first: int | None, last: in
 
 
 def latest_statement(view: View, names: Sequence[str], first: int | None, last: int | None) -> str:
-    """Of `rows_statement`, the latest row per key; of equals the one created last.
+    """Of `rows_statement`, the latest row per key; of equals the one created last. By key.
 
     The latest time is found first and its row fetched after: ranking whole rows sorts them all.
+    Few rows are left to be ordered, and an online store is filled quickest in key order.
     """
     rows = rows_statement(view, names, first, last)
     width = len(view.keys)
@@ -231,6 +232,7 @@ def latest_statement(view: View, names: Sequence[str], first: int | None, last: 
     group = f"\nGROUP BY {', '.join(keys)}" if keys else ""
     same = "".join(f"latest.{key} = history.{key} AND " for key in keys)
     partition = f"PARTITION BY {', '.join(f'history.{key}' for key in keys)} " if keys else ""
+    order = f"\nORDER BY {', '.join(f'history.{key}' for key in keys)}" if keys else ""
     once = "MATERIALIZED" if view.read_once else "NOT MATERIALIZED"
     return (
         f"WITH history AS {once} (\n{rows}\n), latest AS (\n"
@@ -238,7 +240,7 @@ def latest_statement(view: View, names: Sequence[str], first: int | None, last: 
         f"WHERE {' AND '.join(conditions)}{group}\n)\n"
         f"SELECT history.* FROM history\n"
         f"JOIN latest ON {same}latest.latest_event = history.{event}\n"
-        f"QUALIFY row_number() OVER ({partition}ORDER BY history.{event} DESC{created}) = 1"
+        f"QUALIFY row_number() OVER ({partition}ORDER BY history.{event} DESC{created}) = 1{order}"
     )
 
 

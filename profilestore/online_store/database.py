@@ -49,7 +49,9 @@ class Database:
         self._map_size = map_size
         self._sync = sync
         self._guard = threading.RLock()
+        self._current = path / _CURRENT
         self._opened: lmdb.Environment | None = None
+        self._seen: tuple[int, int, int] | None = None
 
     @contextmanager
     def read(self) -> Iterator[Snapshot | None]:
@@ -151,16 +153,24 @@ class Database:
             opened.close()
 
     def _open(self, *, create: bool) -> lmdb.Environment | None:
-        if self._opened is not None:
-            return self._opened
+        seen = _identity(self._current)
+        opened = self._opened
+        if opened is not None and seen == self._seen:
+            return opened
         with self._guard, self._words():
+            # Read before the name: a change in between is seen at the next call.
+            seen = _identity(self._current)
             if self._opened is not None:
-                return self._opened
+                if seen == self._seen:
+                    return self._opened
+                # Compacted, or deleted and made anew, by another process.
+                self._opened = None
             name = self._named()
             if name is None:
                 if not create:
                     return None
                 name = self._first()
+                seen = _identity(self._current)
             folder = self.path / name
             if not (folder / "data.mdb").exists():
                 raise InputError(
@@ -180,6 +190,7 @@ class Database:
                     f"{FORMAT.decode()}. Materialise into another folder, or delete this one."
                 )
             environment.reader_check()
+            self._seen = seen
             self._opened = environment
             return environment
 
@@ -354,6 +365,15 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """Another value when the file has been replaced; None when there is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 (at every read, and twice as fast)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 def _code(error: BaseException) -> int | None:

@@ -16,6 +16,8 @@ import numpy as np
 from feast.feature_view import FeatureView
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus, GetOnlineFeaturesResponse
 from feast.protos.feast.types.Value_pb2 import Value
+from feast.type_map import feast_value_type_to_python_type
+from feast.value_type import ValueType
 
 from profilestore.online_store.reading import ViewRecords
 from profilestore.online_store.record import FIXED, FIXED_LISTS, TEXT_LISTS, TEXTS
@@ -47,6 +49,17 @@ def to_proto(kind: str, value: Any) -> Value:
         return Value(**{f"{kind.lower()}_val": value})
     parsed: Value = Value.FromString(value)
     return parsed
+
+
+def python_values(value_type: ValueType, values: Sequence[Any]) -> Sequence[Any]:
+    """A column of `ViewRecords` as Feast's `to_dict` has it: times as datetimes in UTC, and values
+    of the less common types as Python's."""
+    kind = value_type.name
+    if kind not in ("UNIX_TIMESTAMP", "UNIX_TIMESTAMP_LIST") and (
+        kind in FIXED or kind in TEXTS or kind in _LISTS
+    ):
+        return values
+    return [feast_value_type_to_python_type(to_proto(kind, value), value_type) for value in values]
 
 
 def begin(keys: Mapping[str, tuple[str, Sequence[Any]]]) -> GetOnlineFeaturesResponse:

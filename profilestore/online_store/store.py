@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -424,9 +425,8 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
 
     def _database(self, config: RepoConfig) -> Database:
         options = config.online_store
-        root = Path(config.repo_path) if config.repo_path else Path.cwd()
         return database(
-            (root / options.path).resolve(),
+            _absolute(config.repo_path, options.path),
             map_size=int(options.map_size_gib * 2**30),
             sync=options.sync,
         )
@@ -514,6 +514,11 @@ def _lifetime(table: FeatureView) -> int | None:
     """The view's ttl in microseconds; None is for ever."""
     ttl = getattr(table, "ttl", None)
     return ttl // _MICROSECOND if ttl else None
+
+
+@lru_cache(maxsize=256)
+def _absolute(root: Path | None, path: str) -> Path:
+    return (root or Path()).absolute() / path
 
 
 def _now() -> int:
