@@ -5,6 +5,7 @@ The dotted paths `profilestore.offline_store.NativeDuckDBOfflineStore` and
 """
 
 from profilestore.offline_store.contract import check_view
+from profilestore.offline_store.logged_features import DuckDBLoggingDestination
 from profilestore.offline_store.retrieval_job import DuckDBRetrievalJob
 from profilestore.offline_store.saved_dataset import SavedDatasetDuckDBStorage
 from profilestore.offline_store.source import DuckDBSource
@@ -18,6 +19,7 @@ DuckDBSource.__module__ = __name__
 SavedDatasetDuckDBStorage.__module__ = __name__
 
 __all__ = [
+    "DuckDBLoggingDestination",
     "DuckDBRetrievalJob",
     "DuckDBSource",
     "NativeDuckDBOfflineStore",

@@ -68,6 +68,21 @@ _HOLDS = {
 _ANY_STRUCT = from_value_type(ValueType.STRUCT)
 _ANY_ARRAYS = Array(String)
 
+# Feast type -> the DuckDB type that a new column gets for it.
+_COLUMNS = {
+    "BOOL": "BOOLEAN",
+    "INT32": "INTEGER",
+    "INT64": "BIGINT",
+    "FLOAT": "FLOAT",
+    "DOUBLE": "DOUBLE",
+    "STRING": "VARCHAR",
+    "UUID": "VARCHAR",
+    "TIME_UUID": "VARCHAR",
+    "JSON": "VARCHAR",
+    "BYTES": "BLOB",
+    "UNIX_TIMESTAMP": "TIMESTAMP WITH TIME ZONE",
+}
+
 # What may become of one another by a careless change of a model, and never by a wider type.
 _FAMILIES = {
     "text": {"STRING"},
@@ -157,6 +172,14 @@ def same_family(duckdb_type: str, declared: Any) -> bool:
     except InputError:
         return True
     return found is None or found == wanted or (wanted, found) in _KIN
+
+
+def duckdb_type(declared: Any) -> str | None:
+    """The DuckDB type of a new column for a Feast type; None where the values have to say it."""
+    if isinstance(declared, (Array, Set)):
+        inner = duckdb_type(declared.base_type)
+        return None if inner is None else f"{inner}[]"
+    return _COLUMNS.get(declared.to_value_type().name)
 
 
 def _declared(feature_view: FeatureView) -> list[tuple[str, Field]]:

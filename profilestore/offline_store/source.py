@@ -420,7 +420,7 @@ def _unreadable_files(
     path = file_path(source, config)
     assert path is not None
     said = first_line(error)
-    if not _is_glob(path) and not path.exists():
+    if not is_glob(path) and not path.exists():
         return MissingStageError(
             f"{where}: cannot read {path}: there is no such file or folder. Make it, or correct "
             f"the path; it goes from the feature repo at {repo_root(config)}."
@@ -437,7 +437,8 @@ def _unreadable_files(
     )
 
 
-def _is_glob(path: Path) -> bool:
+def is_glob(path: Path) -> bool:
+    """Whether DuckDB takes a path for a pattern."""
     return any(character in str(path) for character in "*?[")
 
 

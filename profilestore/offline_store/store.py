@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
+import pyarrow as pa
 from feast.data_source import DataSource
+from feast.feature_logging import LoggingConfig, LoggingSource
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL, FeatureView
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalMetadata
 from feast.infra.registry.base_registry import BaseRegistry
@@ -18,9 +20,11 @@ from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from feast.utils import compute_non_entity_date_range
 from pydantic import Field, model_validator
 
-from profilestore.errors import InputError, ProfilestoreError
+from profilestore.errors import InputError
+from profilestore.offline_store.append import append
 from profilestore.offline_store.connections import NOTHING, cursor
 from profilestore.offline_store.contract import same_family
+from profilestore.offline_store.logged_features import write_logged_features
 from profilestore.offline_store.point_in_time import (
     Column,
     Spine,
@@ -278,24 +282,43 @@ class NativeDuckDBOfflineStore(OfflineStore):  # type: ignore[misc]
     def offline_write_batch(
         config: RepoConfig,
         feature_view: FeatureView,
-        table: Any,
+        table: pa.Table,
         progress: Callable[[int], Any] | None,
     ) -> None:
-        """Refuse: the lake has one writer, dbt."""
-        raise ProfilestoreError(
-            f"feature view {feature_view.name!r}: the offline store is read-only in this version. "
-            f"Append the rows to the raw log and run `make build`."
-        )
+        """Append rows to the view's source: whole or not at all, safe from threads and processes.
+
+        A folder of Parquet files gets a new file; a lake table and a table of a DuckDB file one
+        INSERT; a single Parquet file is written anew, which costs the file. The house never calls
+        this on its marts: dbt is their only writer.
+
+        Args:
+            table: the source's columns in any order; mapped names are undone.
+            progress: called once, with the number of rows.
+
+        Raises:
+            InputError, MissingStageError: as `profilestore.offline_store.append.append` says.
+        """
+        append(config, feature_view, table)
+        if progress:
+            progress(table.num_rows)
 
     @staticmethod
     def write_logged_features(
-        config: RepoConfig, data: Any, source: Any, logging_config: Any, registry: BaseRegistry
+        config: RepoConfig,
+        data: pa.Table | Path,
+        source: LoggingSource,
+        logging_config: LoggingConfig,
+        registry: BaseRegistry,
     ) -> None:
-        """Refuse: the lake has one writer, dbt."""
-        raise ProfilestoreError(
-            "the offline store is read-only in this version: logged features cannot be written. "
-            "Take the logging_config out of the feature service."
-        )
+        """Append served features to the folder of their destination, as one new Parquet file.
+
+        Args:
+            data: an Arrow table, or a folder of Parquet files, with the columns of `source`.
+
+        Raises:
+            InputError: the rows do not fit, or the destination is of another store.
+        """
+        write_logged_features(config, data, source, logging_config, registry)
 
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
         """Check that a source can be read and has its time columns.
