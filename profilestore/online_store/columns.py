@@ -127,7 +127,8 @@ def declared(column: pa.Array | pa.ChunkedArray, value_type: ValueType, where: s
     """The column in the one Arrow type that stands for a Feast type.
 
     Numbers and texts in their own; timestamps as int64 whole seconds; lists of these; every other
-    type as serialised `Value` messages.
+    type as serialised `Value` messages. A number that is NaN is null, as it is to Feast; in a list
+    it stays.
 
     Raises:
         InputError: a value does not fit; `where` says which view and feature.
@@ -137,14 +138,16 @@ def declared(column: pa.Array | pa.ChunkedArray, value_type: ValueType, where: s
     kind = value_type.name
     try:
         if kind in _ARROW:
-            return _cast(column, kind)
+            return _without_nan(_cast(column, kind))
         if kind in FIXED_LISTS or kind in TEXT_LISTS:
             return _list(column, kind.removesuffix("_LIST"))
         messages = python_values_to_proto_values(column.to_pylist(), value_type)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+    # Feast's conversion raises whatever it meets, assertions among it.
+    except Exception as error:
+        why = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise InputError(
-            f"{where}: found {column.type}, wanted Feast's {kind}: "
-            f"{str(error).splitlines()[0]} Cast it in the model, or correct the declared type."
+            f"{where}: found {column.type}, wanted Feast's {kind}: {why}. "
+            f"Cast it in the model, or correct the declared type."
         ) from error
     return pa.array(
         [m.SerializeToString() if m.WhichOneof("val") else None for m in messages], pa.binary()
@@ -166,17 +169,45 @@ def _cast(column: pa.Array, kind: str) -> pa.Array:
         return column
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if kind == "UNIX_TIMESTAMP" and not pa.types.is_integer(column.type):
-        if pa.types.is_date(column.type):
+    found = column.type
+    if pa.types.is_null(found):
+        return pa.nulls(len(column), wanted)
+    if kind == "UNIX_TIMESTAMP" and not pa.types.is_integer(found):
+        if pa.types.is_date(found):
             column = column.cast(pa.timestamp("s"))
         if not pa.types.is_timestamp(column.type):
-            raise TypeError("it is not a time.")
+            raise TypeError("it is not a time")
         # Towards zero, as Feast does.
         units = {"s": 1, "ms": 1_000, "us": _MICROSECONDS, "ns": 1_000_000_000}
         return pc.divide(column.cast(pa.int64()), units[column.type.unit])
-    if kind == "STRING" and not _is_text(column.type):
-        raise TypeError("it is not a text.")
+    if kind == "STRING":
+        if not _is_text(found):
+            raise TypeError("it is not a text")
+    elif kind == "BYTES":
+        if not _is_bytes(found):
+            raise TypeError("it is not bytes")
+    elif pa.types.is_decimal(found) and kind in ("FLOAT", "DOUBLE"):
+        # Arrow's own cast multiplies by a power of ten that no float can hold; its parser rounds
+        # once.
+        column = column.cast(pa.string()).cast(pa.float64())
+    elif not (
+        pa.types.is_boolean(found)
+        or pa.types.is_integer(found)
+        or pa.types.is_floating(found)
+        or pa.types.is_decimal(found)
+    ):
+        # Arrow would parse texts, and count the units of times.
+        raise TypeError("it is not a number")
     return column.cast(wanted)
+
+
+def _without_nan(column: pa.Array) -> pa.Array:
+    if not pa.types.is_floating(column.type):
+        return column
+    nan = pc.is_nan(column)
+    if not pc.any(nan).as_py():
+        return column
+    return pc.if_else(nan, pa.scalar(None, column.type), column)
 
 
 def _is_text(found: pa.DataType) -> bool:
@@ -184,7 +215,15 @@ def _is_text(found: pa.DataType) -> bool:
         pa.types.is_string(found)
         or pa.types.is_large_string(found)
         or pa.types.is_string_view(found)
-        or pa.types.is_null(found)
+    )
+
+
+def _is_bytes(found: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_binary(found)
+        or pa.types.is_large_binary(found)
+        or pa.types.is_binary_view(found)
+        or pa.types.is_fixed_size_binary(found)
     )
 
 
@@ -196,7 +235,7 @@ def _list(column: pa.Array, element: str) -> pa.Array:
         or pa.types.is_large_list(column.type)
         or pa.types.is_fixed_size_list(column.type)
     ):
-        raise TypeError("it is not a list.")
+        raise TypeError("it is not a list")
     column = column.cast(pa.list_(column.type.value_type))
     # A slice keeps its parent's values, and a null may stand on some.
     values = column.flatten()
@@ -208,7 +247,7 @@ def _list(column: pa.Array, element: str) -> pa.Array:
         elif element == "UNIX_TIMESTAMP":
             values = pc.fill_null(values, NULL_TIMESTAMP_INT_VALUE)
         else:
-            raise ValueError("a list holds a null, which Feast's lists cannot.")
+            raise ValueError("a list holds a null, which Feast's lists cannot")
     offsets = np.zeros(len(column) + 1, np.int32)
     np.cumsum(counts, out=offsets[1:])
     mask = pa.array(_mask(column)) if column.null_count else None
