@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from feast.utils import compute_non_entity_date_range
 from pydantic import Field, model_validator
 
 from profilestore.errors import InputError
+from profilestore.offline_store import monitoring
 from profilestore.offline_store.append import append
 from profilestore.offline_store.connections import NOTHING, cursor
 from profilestore.offline_store.contract import same_family
@@ -319,6 +320,73 @@ class NativeDuckDBOfflineStore(OfflineStore):  # type: ignore[misc]
             InputError: the rows do not fit, or the destination is of another store.
         """
         write_logged_features(config, data, source, logging_config, registry)
+
+    @staticmethod
+    def compute_monitoring_metrics(
+        config: RepoConfig,
+        data_source: DataSource,
+        feature_columns: list[tuple[str, str]],
+        timestamp_field: str,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+        histogram_bins: int = 20,
+        top_n: int = 10,
+    ) -> list[dict[str, Any]]:
+        """As `profilestore.offline_store.monitoring.feature_metrics`."""
+        return monitoring.feature_metrics(
+            config,
+            data_source,
+            feature_columns,
+            timestamp_field,
+            start_date,
+            end_date,
+            histogram_bins,
+            top_n,
+        )
+
+    @staticmethod
+    def get_monitoring_max_timestamp(
+        config: RepoConfig, data_source: DataSource, timestamp_field: str
+    ) -> datetime | None:
+        """The latest event time of a source, in UTC; None if it has none."""
+        return monitoring.max_timestamp(config, data_source, timestamp_field)
+
+    @staticmethod
+    def ensure_monitoring_tables(config: RepoConfig) -> None:
+        """Make the SQLite file at `monitoring_path`, with its tables."""
+        monitoring.ensure_tables(config)
+
+    @staticmethod
+    def save_monitoring_metrics(
+        config: RepoConfig, metric_type: str, metrics: list[dict[str, Any]]
+    ) -> None:
+        """As `profilestore.offline_store.monitoring.save`."""
+        monitoring.save(config, metric_type, metrics)
+
+    @staticmethod
+    def query_monitoring_metrics(
+        config: RepoConfig,
+        project: str,
+        metric_type: str,
+        filters: dict[str, Any] | None = None,
+        start_date: date | None = None,
+        end_date: date | None = None,
+    ) -> list[dict[str, Any]]:
+        """As `profilestore.offline_store.monitoring.query`."""
+        return monitoring.query(config, project, metric_type, filters, start_date, end_date)
+
+    @staticmethod
+    def clear_monitoring_baseline(
+        config: RepoConfig,
+        project: str,
+        feature_view_name: str | None = None,
+        feature_name: str | None = None,
+        data_source_type: str | None = None,
+    ) -> None:
+        """As `profilestore.offline_store.monitoring.clear_baseline`."""
+        monitoring.clear_baseline(
+            config, project, feature_view_name, feature_name, data_source_type
+        )
 
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
         """Check that a source can be read and has its time columns.
