@@ -3,6 +3,7 @@ entities whose keys are texts or integers. Everything else goes Feast's own way.
 
 from __future__ import annotations
 
+import struct
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -118,4 +119,8 @@ def _entities(
     build = key_builder([(join_key, keys[given][0]) for join_key, given in spelled])
     if build is None or any(join_key == DUMMY_ENTITY_ID for join_key, _ in spelled):
         return None
-    return [build(row) for row in zip(*(keys[given][1] for _, given in spelled), strict=True)]
+    try:
+        return [build(row) for row in zip(*(keys[given][1] for _, given in spelled), strict=True)]
+    except (struct.error, UnicodeError):
+        # Out of range, or half a character: Feast says so.
+        return None

@@ -13,7 +13,7 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.type_map import python_values_to_proto_values
 from feast.value_type import ValueType
 from google.protobuf.timestamp_pb2 import Timestamp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profilestore.compute_engine import wire
@@ -84,6 +84,7 @@ def check(kind, column):
 
 
 @pytest.mark.parametrize("kind", [*SCALARS, *LISTS])
+@settings(deadline=None)
 @given(data=st.data())
 def test_values_of_a_column(kind, data):
     values, arrow = {**SCALARS, **LISTS}[kind]
@@ -106,6 +107,7 @@ def test_all_types_of_feast_are_tried():
     }
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-(2**63), 2**63 - 1)))
 def test_varints_are_as_long_as_they_need_to_be(numbers):
     found = wire.varints(np.array(numbers, np.int64)).to_pylist()
@@ -115,6 +117,7 @@ def test_varints_are_as_long_as_they_need_to_be(numbers):
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999)))
 def test_timestamps(micros):
     found = wire.timestamps(np.array(micros, np.int64)).to_pylist()

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from feast.type_map import python_values_to_proto_values
 from feast.value_type import ValueType
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profilestore.errors import InputError
@@ -80,6 +80,7 @@ def tables(draw):
     return Schema(tuple((f"f{n}", kind) for n, kind in enumerate(kinds))), columns, rows
 
 
+@settings(deadline=None)
 @given(tables(), st.lists(st.tuples(*[st.integers(-(2**63), 2**63 - 1)] * 2), min_size=5))
 def test_records_are_what_is_packed_a_row_at_a_time(table, times):
     schema, columns, rows = table
@@ -218,6 +219,7 @@ def test_a_column_of_nothing_is_null(kind):
 
 
 @pytest.mark.parametrize("kind", ["INT64", "DOUBLE"])
+@settings(deadline=None)
 @given(st.lists(st.none() | st.integers(-(10**17), 10**17), min_size=1))
 def test_decimals_become_the_nearest_number(kind, digits):
     scale = 0 if kind == "INT64" else 5
@@ -225,6 +227,7 @@ def test_decimals_become_the_nearest_number(kind, digits):
     same(pa.array(values, pa.decimal128(18, scale)), kind)
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1))))
 def test_times_become_whole_seconds(times):
     same(pa.array(times, pa.timestamp("us")), "UNIX_TIMESTAMP")

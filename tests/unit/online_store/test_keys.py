@@ -8,7 +8,7 @@ from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.value_type import ValueType
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profilestore.online_store.columns import entities, with_suffix
@@ -54,6 +54,7 @@ def expected(join_keys, row):
     return serialize_entity_key(message, entity_key_serialization_version=3)
 
 
+@settings(deadline=None)
 @given(keys(("STRING", "INT32", "INT64", "UNIX_TIMESTAMP")))
 def test_a_key_built_from_values_is_feasts(drawn):
     join_keys, rows = drawn
@@ -63,6 +64,7 @@ def test_a_key_built_from_values_is_feasts(drawn):
         assert build(row).startswith(head_bytes([name for name, _ in join_keys]))
 
 
+@settings(deadline=None)
 @given(keys())
 def test_keys_built_a_column_at_a_time_are_feasts(drawn):
     join_keys, rows = drawn
@@ -84,6 +86,7 @@ def test_keys_built_a_column_at_a_time_are_feasts(drawn):
         }
 
 
+@settings(deadline=None)
 @given(keys(), st.randoms())
 def test_the_order_of_the_join_keys_does_not_matter(drawn, random):
     join_keys, rows = drawn

@@ -11,7 +11,7 @@ import pytest
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.type_map import python_values_to_proto_values
 from feast.value_type import ValueType
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profilestore.online_store.record import (
@@ -83,6 +83,7 @@ def test_every_type_of_feast_is_drawn():
     assert {"MAP", "JSON", "UUID", "DECIMAL", "INT64_SET", "ZONED_TIMESTAMP"} < set(OTHERS)
 
 
+@settings(deadline=None)
 @given(packed(), st.randoms())
 def test_a_record_gives_back_what_was_packed(drawn, random):
     schema, rows = drawn
@@ -128,6 +129,7 @@ def test_no_records_have_no_values():
     assert schema.read([], ["t", "a"]).columns == [(), ()]
 
 
+@settings(deadline=None)
 @given(schemas())
 def test_a_schema_is_written_as_json(schema):
     assert Schema.from_json(schema.to_json()) == schema
