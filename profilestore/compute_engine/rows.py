@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL, FeatureView
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob
 from feast.repo_config import RepoConfig
+from feast.value_type import ValueType
 
 from profilestore.errors import InputError
 from profilestore.online_store.columns import declared, entities, microseconds
@@ -50,6 +51,8 @@ def latest_rows(
     """
     source = view.batch_source
     keys = [(key.name, key.dtype.to_value_type()) for key in view.entity_columns]
+    # What Feast asks for when a view has no entity.
+    keys = keys or [(DUMMY_ENTITY_ID, ValueType.STRING)]
     features = [(feature.name, feature.dtype.to_value_type()) for feature in view.features]
     stored = {mapped: column for column, mapped in (source.field_mapping or {}).items()}
     created = source.created_timestamp_column or None
@@ -64,8 +67,9 @@ def latest_rows(
         end_date=end,
     )
     for batch in _batches(job):
-        if batch.num_rows:
-            yield _rows(view, source, keys, features, stored, created, batch)
+        rows = _rows(view, source, keys, features, stored, created, batch)
+        if len(rows.event):
+            yield rows
 
 
 def _rows(view, source, keys, features, stored, created, batch) -> Rows:  # type: ignore[no-untyped-def]
