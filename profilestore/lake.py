@@ -95,7 +95,12 @@ def attach_lake(
     statement = f"ATTACH 'ducklake:sqlite:{_quoted(catalog)}' AS {alias} ({', '.join(options)})"
     try:
         connection.execute(statement)
-    except duckdb.InvalidInputException as error:
+    except duckdb.Error as error:
+        if "file is not a database" in str(error):
+            raise InputError(
+                f"cannot open the lake at {catalog}: the file is not a SQLite database. Correct "
+                f"the path in feature_store.yaml, or make the lake anew with `make build`."
+            ) from error
         if "No snapshot found" not in str(error):
             raise
         pinned = snapshot if snapshot is not None else snapshot_time

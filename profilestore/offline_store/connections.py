@@ -76,12 +76,23 @@ NOTHING = Needs()
 # A process has one lake, or a few; tests make many.
 MOST_INSTANCES = 4
 
+# DuckLake keeps about a kilobyte of each transaction until its instance ends: after so many cursors
+# an instance is left for a new one.
+MOST_CURSORS = 5_000
+
 # How long to wait for another user of a DuckDB file.
 LOCK_SECONDS = 10.0
 
 _lock = threading.Lock()
 # The one used last stands last.
-_instances: dict[tuple[int, LakeLocation], tuple[object, duckdb.DuckDBPyConnection]] = {}
+_instances: dict[tuple[int, LakeLocation], _Instance] = {}
+
+
+@dataclass
+class _Instance:
+    identity: object
+    connection: duckdb.DuckDBPyConnection
+    cursors: int = 0
 
 
 @dataclass
@@ -153,19 +164,28 @@ def _cursor(
     with _lock:
         identity = _identity(location)
         kept = _instances.pop(key, None)
-        if kept is None or kept[0] != identity:
-            kept = (identity, _open(location))
+        if kept is None or kept.identity != identity or _worn_out(kept):
+            kept = _Instance(identity, _open(location))
         _instances[key] = kept
+        kept.cursors += 1
         ours = [other for other in _instances if other[0] == key[0]]
         # Forgotten and not closed: closing would close the cursors that are still at work, and
         # the last of them takes the instance with it.
         for oldest in ours[:-MOST_INSTANCES]:
             del _instances[oldest]
-        connection = kept[1].cursor()
+        connection = kept.connection.cursor()
     # A cursor starts with the zone of the machine, whatever its parent's is; and it would take a
     # name that is no table for a variable of ours.
     connection.execute("SET TimeZone = 'UTC'; SET python_enable_replacements = false")
-    return kept[1], connection
+    return kept.connection, connection
+
+
+def _worn_out(instance: _Instance) -> bool:
+    if instance.cursors < MOST_CURSORS:
+        return False
+    # One that has DuckDB files attached stays: another would have to wait for them.
+    with _attached:
+        return all(held.instance is not instance.connection for held in _attachments.values())
 
 
 @contextmanager

@@ -162,6 +162,8 @@ class NativeDuckDBOfflineStore(OfflineStore):  # type: ignore[misc]
         for feature_view, _ in requested:
             needed |= needs(_batch_source_of(feature_view), config)
         with cursor(location, needed) as connection:
+            # A transaction reads the lake's catalog once, not once a statement.
+            connection.execute("BEGIN")
             sources = [_Source.read(connection, view, config) for view, _ in requested]
             rows: SpineRows
             if entity_df is None:

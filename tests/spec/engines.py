@@ -21,6 +21,7 @@ from feast.types import (
     Float64,
     Int64,
     String,
+    Struct,
     UnixTimestamp,
 )
 from feast.types import Decimal as FeastDecimal
@@ -42,6 +43,7 @@ FEAST_TYPES = {
     "bytes": Bytes,
     "texts": Array(String),
     "floats": Array(Float32),
+    "pair": Struct({"n": Int64, "word": String}),
 }
 
 
@@ -237,6 +239,8 @@ def _plain(value: Any) -> Any:
         return value.normalize()
     if isinstance(value, list):
         return tuple(_plain(item) for item in value)
+    if isinstance(value, dict):
+        return tuple((name, _plain(item)) for name, item in value.items())
     return value
 
 

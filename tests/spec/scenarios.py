@@ -27,6 +27,7 @@ ARROW_TYPES = {
     "bytes": pa.binary(),
     "texts": pa.list_(pa.string()),
     "floats": pa.list_(pa.float32()),
+    "pair": pa.struct([("n", pa.int64()), ("word", pa.string())]),
 }
 TIMES = ("time", "berlin", "naive", "date")
 
@@ -212,6 +213,7 @@ def _value(cell: str, kind: str) -> Any:
         "bytes": bytes.fromhex,
         "texts": str.split,
         "floats": lambda text: [float(part) for part in text.split()],
+        "pair": lambda text: {"n": int(text.split()[0]), "word": text.split()[1]},
     }
     return readers[kind](cell)
 

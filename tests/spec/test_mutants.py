@@ -48,6 +48,9 @@ MUTANTS = {
         r"history\.event >= asked\.instant", "history.event > asked.instant"
     ),
     "ttl not applied": replaced(r"WHERE history\.event >= asked\.instant - \d+", ""),
+    "future leaks by a microsecond": replaced(
+        r"asked\.instant >= history\.event", "asked.instant + 1 >= history.event"
+    ),
     "instant not included": replaced(
         r"asked\.instant >= history\.event", "asked.instant > history.event"
     ),
