@@ -13,6 +13,7 @@ SHELL := /bin/bash
 SOURCE ?= movielens
 PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3),python3.11)
 VENV := .venv
+UNIVERSAL := .venv-feast-universal
 RUN := $(VENV)/bin/python -m profilestore
 STAMPS := data/.stamps
 
@@ -115,6 +116,21 @@ demo: ## All of the above for SOURCE, from nothing to a printed profile
 test: $(VENV)/.installed ## All tests: unit, spec, contract, end to end (in a real browser)
 	$(VENV)/bin/python -m pytest
 
+# Feast's tests want an older pytest than ours, and so an environment of their own. They are read
+# from where you have them: sdk/python/tests of Feast's repository. STORES: lake, files, stock.
+.PHONY: feast-universal
+feast-universal: ## Feast's own test suite on our stores (FEAST_TESTS=<sdk/python/tests of Feast>)
+	@test -f "$(FEAST_TESTS)/universal/feature_repos/repo_configuration.py" || { echo "Feast's test suite is not in FEAST_TESTS='$(FEAST_TESTS)'. Give the folder sdk/python/tests of a checkout of Feast: make feast-universal FEAST_TESTS=..." >&2; exit 2; }
+	@$(MAKE) --no-print-directory $(UNIVERSAL)/.installed
+	$(UNIVERSAL)/bin/python tests/feast_universal/run.py "$(FEAST_TESTS)" $(if $(STORES),--stores $(STORES))
+
+$(UNIVERSAL)/.installed: requirements/feast-universal.lock pyproject.toml
+	@echo "== feast-universal: installing locked requirements"
+	test -x $(UNIVERSAL)/bin/python || $(PYTHON) -m venv $(UNIVERSAL)
+	$(UNIVERSAL)/bin/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes -r requirements/feast-universal.lock
+	$(UNIVERSAL)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
 .PHONY: lint
 lint: $(VENV)/.installed ## ruff, import-linter, mypy, sqlfluff
 	$(VENV)/bin/ruff check .
@@ -134,7 +150,7 @@ screenshots: $(STAMPS)/train ## Take the pictures of the page that README.md sho
 
 .PHONY: lock
 lock: ## Resolve requirements/*.in anew into requirements/*.lock (needs uv on the path)
-	cd requirements && for name in platform dev; do uv pip compile $$name.in -o $$name.lock --generate-hashes --no-strip-extras --no-emit-index-url --python-version 3.11 --quiet --custom-compile-command "make lock" $$([ $$name = dev ] && echo "-c platform.lock"); done
+	cd requirements && for name in platform dev feast-universal; do uv pip compile $$name.in -o $$name.lock --generate-hashes --no-strip-extras --no-emit-index-url --python-version 3.11 --quiet --custom-compile-command "make lock" $$([ $$name = dev ] && echo "-c platform.lock"); done
 
 ##@ Housekeeping
 
@@ -145,7 +161,7 @@ clean: ## Delete everything that was derived: data/ but the pseudonym key, and d
 
 .PHONY: help
 help: ## This list
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: always
 always:
