@@ -4,8 +4,9 @@
     <path>/<generation>/data.mdb
 
 A generation is one LMDB environment. Compaction writes another, in which nothing that was deleted
-has left a byte, and then changes `current`; the old one says in itself that it has ended, so that
-whoever still has it open moves on at the next transaction.
+has left a byte, and then changes `current`: whoever still has the old one open moves on at the next
+transaction. `current` changes only under the write lock of the generation that it names, so who has
+waited for that lock looks again before it writes.
 
 Readers take no lock and writers do not wait for them. There is one writer at a time, over all
 processes: a second one waits.
@@ -13,6 +14,7 @@ processes: a second one waits.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -29,7 +31,6 @@ from profilestore.errors import InputError, ProfilestoreError
 
 FORMAT = b"1"
 _FORMAT_KEY = b"\x00format"
-_ENDED_KEY = b"\x00ended"
 _CURRENT = "current"
 _MOST_READERS = 1024
 
@@ -60,20 +61,16 @@ class Database:
         Raises:
             InputError: the folder holds something else, or another version.
         """
-        while True:
-            opened = self._open(create=False)
-            if opened is None:
-                yield None
-                return
-            with self._words():
-                transaction = opened.begin(buffers=True)
-            try:
-                if transaction.get(_ENDED_KEY) is None:
-                    yield Snapshot(transaction)
-                    return
-            finally:
-                transaction.abort()
-            self._forget(opened)
+        opened = self._open(create=False)
+        if opened is None:
+            yield None
+            return
+        with self.words():
+            transaction = opened.begin(buffers=True)
+        try:
+            yield Snapshot(transaction)
+        finally:
+            transaction.abort()
 
     @contextmanager
     def write(self) -> Iterator[Snapshot]:
@@ -83,21 +80,11 @@ class Database:
             InputError: the folder cannot be written, or holds something else.
             ProfilestoreError: the disk is full.
         """
-        while True:
-            opened = self._open(create=True)
-            assert opened is not None
-            with self._words():
-                transaction = opened.begin(write=True, buffers=True)
-            try:
-                if transaction.get(_ENDED_KEY) is None:
-                    with self._words():
-                        yield Snapshot(transaction)
-                        transaction.commit()
-                    return
-            finally:
-                # After a commit this does nothing.
-                transaction.abort()
-            self._forget(opened)
+        with self.words(), self._locked(create=True) as locked:
+            assert locked is not None
+            _, transaction = locked
+            yield Snapshot(transaction)
+            transaction.commit()
 
     def written(self) -> int:
         """A number that is another after every write by any process; -1 when there is no store."""
@@ -110,40 +97,40 @@ class Database:
         Returns:
             Bytes on disk before and after.
         """
-        with self._guard:
-            opened = self._open(create=False)
-            if opened is None:
+        # Holding the write lock: what is committed before is copied, and nobody commits after.
+        with self._guard, self.words(), self._locked(create=False) as locked:
+            if locked is None:
                 return 0, 0
-            old = Path(opened.path())
-            before = (old / "data.mdb").stat().st_size
+            opened, _ = locked
+            before = (Path(opened.path()) / "data.mdb").stat().st_size
             new = self.path / f"generation-{uuid.uuid4().hex}"
             try:
-                with self._words():
-                    new.mkdir()
-                    # Holding the write lock: what is committed before is copied, and nobody
-                    # commits after.
-                    with opened.begin(write=True) as transaction:
-                        opened.copy(str(new), compact=True)
-                        self._point(new.name)
-                        transaction.put(_ENDED_KEY, new.name.encode())
+                new.mkdir()
+                opened.copy(str(new), compact=True)
+                with (new / "data.mdb").open("rb") as file:
+                    os.fsync(file.fileno())
+                self._point(new.name)
             except BaseException:
                 if self._named() != new.name:
                     shutil.rmtree(new, ignore_errors=True)
                 raise
-            self._forget(opened)
-            after = (new / "data.mdb").stat().st_size
-            shutil.rmtree(old)
-            return before, after
+            # The old one, and what compactions that were killed have left.
+            for path in self.path.glob("generation-*"):
+                if path.is_dir() and path != new:
+                    shutil.rmtree(path)
+            return before, (new / "data.mdb").stat().st_size
 
     def destroy(self) -> None:
         """Delete every file."""
-        with self._guard:
-            opened = self._open(create=False)
-            if opened is not None:
-                with opened.begin(write=True) as transaction:
-                    transaction.put(_ENDED_KEY, b"")
-                self._forget(opened)
-            shutil.rmtree(self.path, ignore_errors=True)
+        with self._guard, self.words(), self._locked(create=False) as locked:
+            # Listed now: whoever finds no `current` begins anew.
+            paths = [path for path in self.path.glob("generation-*") if path.is_dir()]
+            if locked is not None:
+                self._current.unlink()
+            for path in paths:
+                shutil.rmtree(path)
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
 
     def close(self) -> None:
         """Let go of the files; the next transaction opens them again. No other thread may be
@@ -152,12 +139,31 @@ class Database:
         if opened is not None:
             opened.close()
 
+    @contextmanager
+    def _locked(
+        self, *, create: bool
+    ) -> Iterator[tuple[lmdb.Environment, lmdb.Transaction] | None]:
+        """The generation in use and a write transaction of it, which ends without a commit."""
+        while True:
+            opened = self._open(create=create)
+            if opened is None:
+                yield None
+                return
+            transaction = opened.begin(write=True, buffers=True)
+            try:
+                if self._named() == Path(opened.path()).name:
+                    yield opened, transaction
+                    return
+            finally:
+                # After a commit this does nothing.
+                transaction.abort()
+
     def _open(self, *, create: bool) -> lmdb.Environment | None:
         seen = _identity(self._current)
         opened = self._opened
         if opened is not None and seen == self._seen:
             return opened
-        with self._guard, self._words():
+        with self._guard, self.words():
             # Read before the name: a change in between is seen at the next call.
             seen = _identity(self._current)
             if self._opened is not None:
@@ -207,7 +213,10 @@ class Database:
         """Make the first generation, whole before anyone can see it."""
         self.path.mkdir(parents=True, exist_ok=True)
         strange = [
-            one.name for one in self.path.iterdir() if not one.name.startswith("generation-")
+            one.name
+            for one in self.path.iterdir()
+            # Another process may be the first, even now.
+            if one.name != _CURRENT and not one.name.startswith("generation-")
         ]
         if strange:
             raise InputError(
@@ -216,18 +225,22 @@ class Database:
             )
         name = f"generation-{uuid.uuid4().hex}"
         folder = self.path / name
-        folder.mkdir()
-        environment = self._environ(folder)
         try:
-            with environment.begin(write=True) as transaction:
-                transaction.put(_FORMAT_KEY, FORMAT)
-        finally:
-            environment.close()
+            folder.mkdir()
+            environment = self._environ(folder)
+            try:
+                with environment.begin(write=True) as transaction:
+                    transaction.put(_FORMAT_KEY, FORMAT)
+            finally:
+                environment.close()
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         draft = self.path / f"generation-{name[-8:]}.draft"
         draft.write_text(name)
         try:
             # Fails when another process was first.
-            os.link(draft, self.path / _CURRENT)
+            os.link(draft, self._current)
         except FileExistsError:
             shutil.rmtree(folder, ignore_errors=True)
         finally:
@@ -238,7 +251,7 @@ class Database:
 
     def _named(self) -> str | None:
         try:
-            name = (self.path / _CURRENT).read_text().strip()
+            name = self._current.read_bytes().decode(errors="replace").strip()
         except FileNotFoundError:
             return None
         except NotADirectoryError:
@@ -256,16 +269,10 @@ class Database:
             file.write(name)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(self.path / _CURRENT)
-
-    def _forget(self, opened: lmdb.Environment) -> None:
-        with self._guard:
-            if self._opened is opened:
-                # Not closed: other threads may be reading in it; it ends with the last of them.
-                self._opened = None
+        draft.replace(self._current)
 
     @contextmanager
-    def _words(self) -> Iterator[None]:
+    def words(self) -> Iterator[None]:
         """LMDB's and the system's errors as sentences."""
         try:
             yield
@@ -293,10 +300,11 @@ class Database:
                     f"online store {self.path}: no permission to write there; readers too write "
                     f"their lock file. Correct the permissions or the path in feature_store.yaml."
                 ) from error
-            if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            # LMDB says EIO where a page went to disk only in part.
+            if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
                 raise ProfilestoreError(
-                    f"online store {self.path}: the disk is full; nothing was written. Make room "
-                    f"and run it again."
+                    f"online store {self.path}: the disk is full, or fails ({error}); nothing was "
+                    f"written. Make room and run it again."
                 ) from error
             if number in (errno.ENOTDIR, errno.EEXIST):
                 raise InputError(f"online store {self.path}: a folder is wanted.") from error
@@ -379,7 +387,16 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
 def _code(error: BaseException) -> int | None:
     """The system's number in LMDB's text of an error."""
     text = str(error)
-    for number in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR):
+    for number in (
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EIO,
+        errno.ENOTDIR,
+    ):
         if os.strerror(number) in text:
             return number
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -29,6 +30,7 @@ class Layout:
             first whole materialisation.
         pushed: whether there may be pushed records.
         loads: another number after each change of the materialised records.
+        erasures: how often entities were deleted.
     """
 
     number: int
@@ -38,6 +40,7 @@ class Layout:
     since: int | None = None
     pushed: bool = False
     loads: int = 0
+    erasures: int = 0
 
     @property
     def suffix(self) -> bytes:
@@ -67,7 +70,8 @@ def make_layout(snapshot: Snapshot, project: str, view: str) -> Layout:
     last = snapshot.get(VIEWS, _NEXT)
     number = 0 if last is None else int(bytes(last))
     snapshot.put(VIEWS, _NEXT, str(number + 1).encode())
-    return Layout(number)
+    # Begins anywhere: a view that was deleted and made anew is not taken for the one before.
+    return Layout(number, loads=secrets.randbits(48))
 
 
 def write_layout(snapshot: Snapshot, project: str, view: str, layout: Layout) -> None:
@@ -81,6 +85,7 @@ def write_layout(snapshot: Snapshot, project: str, view: str, layout: Layout) ->
             "since": layout.since,
             "pushed": layout.pushed,
             "loads": layout.loads,
+            "erasures": layout.erasures,
         }
     )
     snapshot.put(VIEWS, _key(project, view), text.encode())

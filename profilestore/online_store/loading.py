@@ -25,7 +25,7 @@ from profilestore.online_store.columns import with_suffix
 from profilestore.online_store.database import BATCH, ENTITIES, LIVE, Database, Snapshot
 from profilestore.online_store.keys import LONGEST, VIEW, short
 from profilestore.online_store.layout import Layout, make_layout, read_layout, write_layout
-from profilestore.online_store.record import Schema, stamp_of
+from profilestore.online_store.record import Schema, run_number, stamp_of
 
 _ROWS = pa.schema([("key", pa.binary()), ("record", pa.binary())])
 # Rows put between two sorts: more keep more of them in key order.
@@ -52,6 +52,8 @@ class Load:
         self._view = view
         self._file: IO[bytes] | None = None
         self._path: Path | None = None
+        self._number = -1
+        self._erasures = 0
         self._writer: pa.RecordBatchStreamWriter | None = None
 
     def __enter__(self) -> Load:
@@ -62,12 +64,13 @@ class Load:
             layout = replace(layout, run=layout.run + 1)
             self.run = layout.run
             self.since = layout.since
+            self._number = layout.number
+            self._erasures = layout.erasures
             write_layout(snapshot, self._project, self._view, layout)
         self.written = time.time_ns() // 1_000
-        _sweep(self.database.path)
-        self._path = self.database.path / f"generation-load-{uuid.uuid4().hex}"
-        self._file = self._path.open("w+b")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        with self.database.words():
+            sweep(self.database.path)
+            self._file, self._path = _own_file(self.database.path)
         self._writer = pa.ipc.new_stream(self._file, _ROWS)
         return self
 
@@ -79,32 +82,38 @@ class Load:
             records: of `columns.records`.
         """
         assert self._writer is not None
-        self._writer.write_batch(pa.record_batch([entities, records], schema=_ROWS))
+        with self.database.words():
+            self._writer.write_batch(pa.record_batch([entities, records], schema=_ROWS))
 
     def finish(self) -> None:
         """No more rows come."""
         assert self._writer is not None
         assert self._file is not None
-        self._writer.close()
-        self._file.flush()
+        with self.database.words():
+            self._writer.close()
+            self._file.flush()
 
     def write(self, snapshot: Snapshot, whole_since: int | None) -> None:
         """Write what was collected; see `commit`."""
         layout = read_layout(snapshot, self._project, self._view)
-        if layout is None or layout.floor > self.run:
+        if layout is None or layout.number != self._number or layout.floor > self.run:
             raise ProfilestoreError(
                 f"feature view {self._view!r}: it was deleted, or materialised by another process, "
                 f"while this materialisation ran; nothing was written. Run it again."
             )
+        if layout.erasures != self._erasures:
+            # They may be among what was collected before they were deleted.
+            raise ProfilestoreError(
+                f"feature view {self._view!r}: entities were deleted while this materialisation "
+                f"ran; nothing was written. Run it again."
+            )
         for rows in self._sorted():
             _put(snapshot, layout, rows, overwrite=whole_since is not None)
-        layout = replace(
-            layout,
-            pushed=layout.pushed and _drop_superseded(snapshot, layout),
-            loads=layout.loads + 1,
-        )
+        layout = replace(layout, loads=layout.loads + 1)
         if whole_since is not None:
             layout = replace(layout, floor=self.run, since=whole_since)
+        if layout.pushed:
+            layout = replace(layout, pushed=_drop_superseded(snapshot, layout))
         write_layout(snapshot, self._project, self._view, layout)
 
     def __exit__(
@@ -116,7 +125,9 @@ class Load:
         if self._path is not None:
             self._path.unlink(missing_ok=True)
         if self._file is not None:
-            self._file.close()
+            # What it still wants to write, to a disk that is full, nobody needs.
+            with contextlib.suppress(OSError):
+                self._file.close()
 
     def _sorted(self) -> Iterator[pa.Table]:
         assert self._path is not None
@@ -177,7 +188,9 @@ def _put(snapshot: Snapshot, layout: Layout, rows: pa.Table, *, overwrite: bool)
         newer = [
             (key, record)
             for key, record in zip(put, records, strict=True)
-            if key not in there or stamp_of(record)[:2] >= stamp_of(there[key])[:2]
+            if key not in there
+            or run_number(there[key]) < layout.floor
+            or stamp_of(record)[:2] >= stamp_of(there[key])[:2]
         ]
         snapshot.put_many(BATCH, newer)
 
@@ -192,13 +205,26 @@ def _drop_superseded(snapshot: Snapshot, layout: Layout) -> bool:
     gone = []
     for key, stamp in ours:
         found = snapshot.get(BATCH, key)
-        if found is not None and stamp_of(found) >= stamp:
+        # One below the floor is gone, and supersedes nothing.
+        if found is not None and run_number(found) >= layout.floor and stamp_of(found) >= stamp:
             gone.append(key)
     snapshot.delete(LIVE, gone)
     return len(gone) < len(ours)
 
 
-def _sweep(folder: Path) -> None:
+def _own_file(folder: Path) -> tuple[IO[bytes], Path]:
+    """A file for what is collected, which `sweep` leaves alone while it is open."""
+    while True:
+        path = folder / f"generation-load-{uuid.uuid4().hex}"
+        file = path.open("w+b")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if path.exists():
+            return file, path
+        # Swept by another process before it was locked.
+        file.close()
+
+
+def sweep(folder: Path) -> None:
     """Remove what loads that were killed have left."""
     for path in folder.glob("generation-load-*"):
         with contextlib.suppress(OSError), path.open("rb") as file:

@@ -21,6 +21,8 @@ from profilestore.online_store.record import (
 )
 
 State = Literal["fresh", "stale", "missing"]
+# A feature's name and the name of its Feast type.
+Feature = tuple[str, str]
 # Records that a scan decodes at a time.
 _SCANNED = 10_000
 
@@ -52,7 +54,7 @@ class Row(NamedTuple):
 
 def read_views(
     snapshot: Snapshot,
-    asked: Sequence[tuple[Layout | None, Sequence[str], int | None]],
+    asked: Sequence[tuple[Layout | None, Sequence[Feature], int | None]],
     entities: Sequence[bytes],
 ) -> list[ViewRecords]:
     """The records of several views of the same entities: one pass in key order for all of them.
@@ -82,13 +84,15 @@ def read_views(
     return found
 
 
-def read_nothing(asked: Sequence[tuple[Any, Sequence[str], Any]], rows: int) -> list[ViewRecords]:
+def read_nothing(
+    asked: Sequence[tuple[Any, Sequence[Feature], Any]], rows: int
+) -> list[ViewRecords]:
     """As `read_views`, of a store that is not there yet."""
     return [_view_records([None] * rows, None, wanted, None) for _, wanted, _ in asked]
 
 
 def read_rows(
-    snapshot: Snapshot, layout: Layout, wanted: Sequence[str], entities: Sequence[bytes]
+    snapshot: Snapshot, layout: Layout, wanted: Sequence[Feature], entities: Sequence[bytes]
 ) -> list[Row | None]:
     """The records of one view, whatever their age; `entities` as in LMDB."""
     keys = [entity + layout.suffix for entity in entities]
@@ -104,7 +108,7 @@ class Scan:
     """All records of one view at one moment, but for those past its ttl. Entities as in LMDB."""
 
     def __init__(
-        self, snapshot: Snapshot, layout: Layout, wanted: Sequence[str], oldest: int | None
+        self, snapshot: Snapshot, layout: Layout, wanted: Sequence[Feature], oldest: int | None
     ) -> None:
         self._snapshot = snapshot
         self._layout = layout
@@ -169,7 +173,7 @@ def _newer(batch: Any, live: Any, layout: Layout) -> Any:
     return live
 
 
-def _decoded(layout: Layout, buffers: Sequence[Any], wanted: Sequence[str]) -> Records:
+def _decoded(layout: Layout, buffers: Sequence[Any], wanted: Sequence[Feature]) -> Records:
     if len(layout.schemas) == 1:
         return layout.schemas[0].read(buffers, wanted)
     numbers = [schema_number(buffer) for buffer in buffers]
@@ -190,7 +194,7 @@ def _decoded(layout: Layout, buffers: Sequence[Any], wanted: Sequence[str]) -> R
     )
 
 
-def _rows(layout: Layout, buffers: Sequence[Any], wanted: Sequence[str]) -> list[Row]:
+def _rows(layout: Layout, buffers: Sequence[Any], wanted: Sequence[Feature]) -> list[Row]:
     found = _decoded(layout, buffers, wanted)
     stamps = map(Stamp, found.events, found.created, found.written)
     values = zip(*found.columns, strict=True) if wanted else iter([()] * len(buffers))
@@ -198,13 +202,14 @@ def _rows(layout: Layout, buffers: Sequence[Any], wanted: Sequence[str]) -> list
 
 
 def _view_records(
-    buffers: Sequence[Any], layout: Layout | None, wanted: Sequence[str], oldest: int | None
+    buffers: Sequence[Any], layout: Layout | None, wanted: Sequence[Feature], oldest: int | None
 ) -> ViewRecords:
     present = [n for n, buffer in enumerate(buffers) if buffer is not None]
     if layout is None or not present:
         nothing = (None,) * len(buffers)
         missing: tuple[State, ...] = ("missing",)
-        return ViewRecords(missing * len(buffers), nothing, nothing, dict.fromkeys(wanted, nothing))
+        columns_of_none: dict[str, Sequence[Any]] = {name: nothing for name, _ in wanted}
+        return ViewRecords(missing * len(buffers), nothing, nothing, columns_of_none)
     found = _decoded(layout, [buffers[n] for n in present], wanted)
     if 0 < min(found.runs) < layout.floor:
         left = [
@@ -219,9 +224,7 @@ def _view_records(
             created = [None if at == NEVER else at for at in found.created]
         all_fresh: tuple[State, ...] = ("fresh",)
         states = all_fresh * len(buffers)
-        return ViewRecords(
-            states, found.events, created, dict(zip(wanted, found.columns, strict=True))
-        )
+        return ViewRecords(states, found.events, created, _by_name(wanted, found.columns))
     fresh = [oldest is None or event >= oldest for event in found.events]
     scattered: list[State] = ["missing"] * len(buffers)
     events: list[int | None] = [None] * len(buffers)
@@ -235,4 +238,10 @@ def _view_records(
         for n, value, good in zip(present, values, fresh, strict=True):
             if good:
                 column[n] = value
-    return ViewRecords(scattered, events, learned, dict(zip(wanted, columns, strict=True)))
+    return ViewRecords(scattered, events, learned, _by_name(wanted, columns))
+
+
+def _by_name(
+    wanted: Sequence[Feature], columns: Sequence[Sequence[Any]]
+) -> dict[str, Sequence[Any]]:
+    return {name: column for (name, _), column in zip(wanted, columns, strict=True)}

@@ -20,10 +20,11 @@ import json
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from feast.protos.feast.types.Value_pb2 import Value
+from feast.types import FeastType
 from feast.value_type import ValueType
 
 NEVER = -(2**63)
@@ -155,12 +156,12 @@ class Schema:
         )
         return b"".join([head, *parts])
 
-    def read(self, buffers: Sequence[Any], wanted: Sequence[str]) -> Records:
+    def read(self, buffers: Sequence[Any], wanted: Sequence[tuple[str, str]]) -> Records:
         """Records of this schema.
 
         Args:
-            wanted: features, in the order of the result's columns; one that this schema lacks is
-                None.
+            wanted: features and their types, in the order of the result's columns; one that this
+                schema lacks, or has in another type, is None.
         """
         if not buffers:
             return Records((), (), (), (), [() for _ in wanted])
@@ -172,8 +173,8 @@ class Schema:
         nulls = fields[5]
         no_nulls = nulls.count(bytes(self.null_bytes)) == len(nulls)
         columns: list[Sequence[Any]] = []
-        for name in wanted:
-            place = self._places.get(name)
+        for feature in wanted:
+            place = self._places.get(feature)
             if place is None:
                 columns.append((None,) * len(buffers))
                 continue
@@ -200,15 +201,21 @@ class Schema:
         return 6 + len(self.fixed)
 
     @cached_property
-    def _places(self) -> dict[str, tuple[int, int, Callable[[Any], Any] | None]]:
+    def _places(self) -> dict[tuple[str, str], tuple[int, int, Callable[[Any], Any] | None]]:
         """Per feature: its position, its field in the head, and what decodes variable bytes."""
-        places: dict[str, tuple[int, int, Callable[[Any], Any] | None]] = {}
+        places: dict[tuple[str, str], tuple[int, int, Callable[[Any], Any] | None]] = {}
         for turn, n in enumerate(self.fixed):
-            places[self.features[n][0]] = n, 6 + turn, None
+            places[self.features[n]] = n, 6 + turn, None
         for turn, n in enumerate(self.variable):
-            name, kind = self.features[n]
-            places[name] = n, self._first_end + turn, from_bytes(kind)
+            _, kind = self.features[n]
+            places[self.features[n]] = n, self._first_end + turn, from_bytes(kind)
         return places
+
+
+@lru_cache(maxsize=1024)
+def kind_of(dtype: FeastType) -> str:
+    """The name of the Feast value type of a field's type."""
+    return str(dtype.to_value_type().name)
 
 
 def schema_number(buffer: Any) -> int:

@@ -20,7 +20,7 @@ from feast.type_map import feast_value_type_to_python_type
 from feast.value_type import ValueType
 
 from profilestore.online_store.reading import ViewRecords
-from profilestore.online_store.record import FIXED, FIXED_LISTS, TEXT_LISTS, TEXTS
+from profilestore.online_store.record import FIXED, FIXED_LISTS, TEXT_LISTS, TEXTS, kind_of
 
 PRESENT = FieldStatus.PRESENT
 _STATUSES = {
@@ -88,7 +88,7 @@ def add(
     """Append a view's columns."""
     prefix = f"{view.projection.name_to_use()}__" if full_feature_names else ""
     message.metadata.feature_names.val.extend([f"{prefix}{feature}" for feature in wanted])
-    kinds = {f.name: f.dtype.to_value_type().name for f in view.features}
+    kinds = {f.name: kind_of(f.dtype) for f in view.features}
     statuses = _statuses([_STATUSES[state] for state in found.states])
     times = _times(found.events)
     message.MergeFromString(

@@ -26,7 +26,7 @@ from feast.utils import _get_entity_key_protos, _get_unique_entities
 from profilestore.errors import InputError
 from profilestore.online_store import response
 from profilestore.online_store.database import BATCH, ENTITIES, LIVE, Database, Snapshot, database
-from profilestore.online_store.keys import VIEW, entity_bytes, entity_key, is_digest, short
+from profilestore.online_store.keys import VIEW, entity_bytes, entity_key, short
 from profilestore.online_store.layout import (
     forget_layout,
     layouts,
@@ -34,7 +34,7 @@ from profilestore.online_store.layout import (
     read_layout,
     write_layout,
 )
-from profilestore.online_store.loading import Load
+from profilestore.online_store.loading import Load, sweep
 from profilestore.online_store.reading import (
     Row,
     Scan,
@@ -43,12 +43,13 @@ from profilestore.online_store.reading import (
     read_rows,
     read_views,
 )
-from profilestore.online_store.record import NEVER, Schema, Stamp, from_proto, run_number
+from profilestore.online_store.record import NEVER, Schema, Stamp, from_proto, kind_of, run_number
 from profilestore.online_store.request import plain_request
 from profilestore.online_store.vectors import (
     Neighbour,
     VectorIndexes,
     Vectors,
+    check_length,
     matching,
     metric_of,
     search,
@@ -132,7 +133,9 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
                 layout = None
                 if snapshot is not None:
                     layout = read_layout(snapshot, config.project, view.name)
-                asked.append((layout, wanted, None if lifetime is None else now - lifetime))
+                kinds = _kinds(view)
+                features = [(name, kinds.get(name, "")) for name in wanted]
+                asked.append((layout, features, None if lifetime is None else now - lifetime))
             if snapshot is None:
                 return read_nothing(asked, len(entities))
             return read_views(snapshot, asked, [short(entity) for entity in entities])
@@ -260,7 +263,7 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
             written = _now()
             put: dict[bytes, Row] = {}
             keys = [row.entity for row in rows]
-            known = read_rows(snapshot, layout, schema.names, [short(key) for key in keys])
+            known = read_rows(snapshot, layout, schema.features, [short(key) for key in keys])
             for row, there in zip(rows, known, strict=True):
                 stamp = row.stamp._replace(written=written)
                 before = put.get(row.entity) or there
@@ -318,11 +321,10 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
             for layout in views.values():
                 keys = [entity + layout.suffix for entity in entities]
                 deleted += snapshot.delete(BATCH, keys) + snapshot.delete(LIVE, keys)
-            snapshot.delete(ENTITIES, [entity for entity in entities if is_digest(entity)])
+            _drop_unnamed(snapshot)
             for name, layout in views.items():
-                write_layout(
-                    snapshot, config.project, name, replace(layout, loads=layout.loads + 1)
-                )
+                changed = replace(layout, loads=layout.loads + 1, erasures=layout.erasures + 1)
+                write_layout(snapshot, config.project, name, changed)
         return deleted
 
     def compact(self, config: RepoConfig) -> tuple[int, int]:
@@ -332,8 +334,13 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
             Bytes on disk before and after.
         """
         store = self._database(config)
+        with store.read() as snapshot:
+            if snapshot is None:
+                return 0, 0
+        sweep(store.path)
         with store.write() as snapshot:
             _drop_gone(snapshot, config.project)
+            _drop_unnamed(snapshot)
         return store.compact()
 
     def update(
@@ -381,8 +388,8 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
         1 - cosine, or the negated inner product. Those past the view's ttl are not found.
 
         Raises:
-            InputError: no vector is given, or none is stored; no such metric; a filter on a feature
-                that the view has not.
+            InputError: no vector is given, or the view has none, or all have another length; no
+                such metric; a filter on a feature that the view has not.
         """
         if query_string is not None or embedding is None:
             raise InputError(
@@ -392,6 +399,7 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
         metric = metric_of(distance_metric, table.name)
         names = [feature.name for feature in table.features]
         feature = vector_feature(table, requested_features)
+        check_length(table, feature, len(embedding))
         at = names.index(feature)
         with self._database(config).read() as snapshot:
             layout = None
@@ -401,23 +409,26 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
                 return []
             lifetime = _lifetime(table)
             oldest = None if lifetime is None else _now() - lifetime
-            scan = Scan(snapshot, layout, names, oldest)
+            scan = Scan(snapshot, layout, _schema(table).features, oldest)
             if filters is not None:
                 rows = {**dict(scan.materialised()), **scan.pushed()}
                 kept = dict(matching(rows.items(), table, filters))
                 base = Vectors((), len(embedding), metric)
-                found = search(base, kept, scan.row, at, embedding, top_k, metric)
+                found = search(table.name, base, kept, scan.row, at, embedding, top_k, metric)
             else:
+                size = len(embedding)
+                store = str(config.online_store.path)
                 base = self._vectors.get(
-                    (config.project, str(config.online_store.path), table.name, feature, metric),
-                    layout.loads,
+                    (config.project, store, table.name, feature, metric, size),
+                    (layout.loads, lifetime),
                     lambda: Vectors(
                         ((entity, row.values[at]) for entity, row in scan.materialised()),
-                        len(embedding),
+                        size,
                         metric,
                     ),
                 )
-                found = search(base, scan.pushed(), scan.row, at, embedding, top_k, metric)
+                pushed = scan.pushed()
+                found = search(table.name, base, pushed, scan.row, at, embedding, top_k, metric)
             return [
                 _document(table, requested_features, entity_key(scan.whole(one.entity)), one)
                 for one in found
@@ -426,7 +437,7 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
     def _database(self, config: RepoConfig) -> Database:
         options = config.online_store
         return database(
-            _absolute(config.repo_path, options.path),
+            _resolved(config.repo_path or Path.cwd(), options.path),
             map_size=int(options.map_size_gib * 2**30),
             sync=options.sync,
         )
@@ -447,6 +458,7 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
                     if key[-VIEW.size :] in suffixes
                 ]
                 snapshot.delete(part, gone)
+            _drop_unnamed(snapshot)
             for name in names:
                 forget_layout(snapshot, config.project, name)
 
@@ -490,6 +502,16 @@ def _drop_gone(snapshot: Snapshot, project: str) -> None:
     snapshot.delete(BATCH, gone)
 
 
+def _drop_unnamed(snapshot: Snapshot) -> None:
+    """Delete the whole keys of entities of which no record is left, of any project."""
+    gone = [
+        entity
+        for entity, _ in snapshot.begin_with(ENTITIES, b"")
+        if not any(True for part in (BATCH, LIVE) for _ in snapshot.begin_with(part, entity))
+    ]
+    snapshot.delete(ENTITIES, gone)
+
+
 def _document(
     table: FeatureView, wanted: Sequence[str], entity: EntityKey, found: Neighbour
 ) -> tuple[datetime, EntityKey, dict[str, Value]]:
@@ -507,7 +529,7 @@ def _schema(table: FeatureView) -> Schema:
 
 
 def _kinds(table: FeatureView) -> dict[str, str]:
-    return {f.name: f.dtype.to_value_type().name for f in table.features}
+    return {f.name: kind_of(f.dtype) for f in table.features}
 
 
 def _lifetime(table: FeatureView) -> int | None:
@@ -517,8 +539,9 @@ def _lifetime(table: FeatureView) -> int | None:
 
 
 @lru_cache(maxsize=256)
-def _absolute(root: Path | None, path: str) -> Path:
-    return (root or Path()).absolute() / path
+def _resolved(root: Path, path: str) -> Path:
+    """One spelling for one folder: a process may open it only once."""
+    return (Path(root) / path).resolve()
 
 
 def _now() -> int:

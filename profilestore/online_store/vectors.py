@@ -83,21 +83,43 @@ def vector_feature(table: FeatureView, requested: Sequence[str]) -> str:
     )
 
 
+def check_length(table: FeatureView, feature: str, size: int) -> None:
+    """Whether a query has the length that the feature declares, if it declares one.
+
+    Raises:
+        InputError: it has another.
+    """
+    declared = next(f.vector_length for f in table.features if f.name == feature)
+    if declared and declared != size:
+        raise _wrong_length(table.name, size, declared)
+
+
+def _wrong_length(view: str, size: int, wanted: int) -> InputError:
+    return InputError(
+        f"feature view {view!r}: the query has {size} numbers, and its vectors have {wanted}. "
+        f"Embed the query as they were embedded."
+    )
+
+
 class Vectors:
     """Some entities' vectors, searched exactly or by an index.
 
     Args:
-        rows: (entity, vector) with vectors of one length; others are left out.
+        rows: (entity, vector); those of another length than `size` are left out.
         metric: of `metric_of`.
     """
 
     def __init__(self, rows: Iterable[tuple[bytes, Sequence[float]]], size: int, metric: str):
         self.entities: list[bytes] = []
+        # The length of one that was left out.
+        self.other_size = 0
         kept = []
         for entity, vector in rows:
             if vector is not None and len(vector) == size:
                 self.entities.append(entity)
                 kept.append(np.asarray(vector, np.float32))
+            elif vector:
+                self.other_size = len(vector)
         self._metric = metric
         matrix = np.stack(kept) if kept else np.zeros((0, size), np.float32)
         self._index = None
@@ -147,9 +169,9 @@ class VectorIndexes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[tuple[Any, ...], tuple[int, Vectors]] = {}
+        self._kept: dict[tuple[Any, ...], tuple[Any, Vectors]] = {}
 
-    def get(self, key: tuple[Any, ...], version: int, build: Callable[[], Vectors]) -> Vectors:
+    def get(self, key: tuple[Any, ...], version: Any, build: Callable[[], Vectors]) -> Vectors:
         """The vectors of `key` as of `version`."""
         with self._lock:
             kept = self._kept.get(key)
@@ -159,6 +181,7 @@ class VectorIndexes:
 
 
 def search(
+    view: str,
     base: Vectors,
     pushed: dict[bytes, Row],
     fetch: Callable[[bytes], Row | None],
@@ -173,6 +196,9 @@ def search(
         pushed: entity -> record of all that is newer than what was materialised.
         fetch: the record of a materialised entity; None when it no longer counts.
         vector_at: position of the vector in a record's values.
+
+    Raises:
+        InputError: there are vectors, and all have another length.
     """
     wanted = np.asarray(query, np.float32)
     recent = Vectors(
@@ -180,6 +206,9 @@ def search(
         len(wanted),
         metric,
     )
+    other = base.other_size or recent.other_size
+    if other and not base.entities and not recent.entities:
+        raise _wrong_length(view, len(wanted), other)
     found = [Neighbour(e, pushed[e], d) for d, e in recent.nearest(wanted, count)]
     asked = count + len(pushed)
     while True:

@@ -90,19 +90,20 @@ def test_a_record_gives_back_what_was_packed(drawn, random):
     buffers = [
         memoryview(schema.pack(stamp, run, number, values)) for stamp, run, number, values in rows
     ]
-    wanted = [*schema.names, "another"]
+    another = next(k for k in VALUES if k != schema.features[0][1])
+    wanted = [*schema.features, ("another", "INT64"), ("f0", another)]
     random.shuffle(wanted)
     found = schema.read(buffers, wanted)
     assert list(zip(found.events, found.created, found.written, strict=True)) == [
         tuple(stamp) for stamp, _, _, _ in rows
     ]
     assert list(found.runs) == [run for _, run, _, _ in rows]
-    for name, column in zip(wanted, found.columns, strict=True):
-        if name == "another":
+    for feature, column in zip(wanted, found.columns, strict=True):
+        if feature not in schema.features:
             assert list(column) == [None] * len(rows)
             continue
-        n = schema.names.index(name)
-        assert [bits(v) for v in column] == [bits(values[n]) for _, _, _, values in rows], name
+        n = schema.features.index(feature)
+        assert [bits(v) for v in column] == [bits(values[n]) for _, _, _, values in rows], feature
     for buffer, (stamp, run, number, _) in zip(buffers, rows, strict=True):
         assert stamp_of(buffer) == stamp
         assert run_number(buffer) == run
@@ -126,7 +127,7 @@ def test_the_bytes_of_a_record_stay_as_they_are():
 
 def test_no_records_have_no_values():
     schema = Schema((("a", "INT32"), ("t", "STRING")))
-    assert schema.read([], ["t", "a"]).columns == [(), ()]
+    assert schema.read([], schema.features).columns == [(), ()]
 
 
 @settings(deadline=None)
@@ -173,7 +174,7 @@ def test_a_message_becomes_a_value_and_again_a_message(kind):
     message = python_values_to_proto_values([value], ValueType[kind])[0]
     native = from_proto(kind, message)
     record = Schema((("f", kind),)).pack(Stamp(0, 0, 0), 0, 0, [native])
-    ((read,),) = Schema((("f", kind),)).read([record], ["f"]).columns
+    ((read,),) = Schema((("f", kind),)).read([record], [("f", kind)]).columns
     assert to_proto(kind, read) == message
     assert from_proto(kind, Value()) is None
     assert to_proto(kind, None) == Value()
