@@ -53,6 +53,7 @@ class Database:
         self._current = path / _CURRENT
         self._opened: lmdb.Environment | None = None
         self._seen: tuple[int, int, int] | None = None
+        self._data: tuple[int, int] | None = None
 
     @contextmanager
     def read(self) -> Iterator[Snapshot | None]:
@@ -117,7 +118,7 @@ class Database:
             # The old one, and what compactions that were killed have left.
             for path in self.path.glob("generation-*"):
                 if path.is_dir() and path != new:
-                    shutil.rmtree(path)
+                    _remove(path)
             return before, (new / "data.mdb").stat().st_size
 
     def destroy(self) -> None:
@@ -128,7 +129,7 @@ class Database:
             if locked is not None:
                 self._current.unlink()
             for path in paths:
-                shutil.rmtree(path)
+                _remove(path)
         with contextlib.suppress(OSError):
             self.path.rmdir()
 
@@ -151,7 +152,7 @@ class Database:
                 return
             transaction = opened.begin(write=True, buffers=True)
             try:
-                if self._named() == Path(opened.path()).name:
+                if self._is_in_use(opened):
                     yield opened, transaction
                     return
             finally:
@@ -159,57 +160,81 @@ class Database:
                 transaction.abort()
 
     def _open(self, *, create: bool) -> lmdb.Environment | None:
-        seen = _identity(self._current)
+        seen = _version(self._current)
         opened = self._opened
         if opened is not None and seen == self._seen:
             return opened
         with self._guard, self.words():
-            # Read before the name: a change in between is seen at the next call.
-            seen = _identity(self._current)
-            if self._opened is not None:
-                if seen == self._seen:
+            while True:
+                # Read before the name: a change in between is seen at the next call.
+                seen = _version(self._current)
+                if self._opened is not None:
+                    if seen == self._seen:
+                        return self._opened
+                    if self._is_in_use(self._opened):
+                        # Touched.
+                        self._seen = seen
+                        return self._opened
+                    # Compacted, or deleted and made anew, by another process. Not closed: other
+                    # threads may be reading in it; it ends with the last of them.
+                    self._opened = None
+                name = self._named()
+                if name is not None:
+                    try:
+                        self._data = _identity(self.path / name / "data.mdb")
+                        self._opened = self._entered(name)
+                    except (lmdb.Error, OSError, InputError):
+                        # It may have been replaced just now.
+                        if self._named() == name:
+                            raise
+                        continue
+                    self._seen = seen
                     return self._opened
-                # Compacted, or deleted and made anew, by another process.
-                self._opened = None
-            name = self._named()
-            if name is None:
                 if not create:
                     return None
-                name = self._first()
-                seen = _identity(self._current)
-            folder = self.path / name
-            if not (folder / "data.mdb").exists():
-                raise InputError(
-                    f"online store {self.path}: {_CURRENT} names {name}, which is not there. "
-                    f"Delete the folder and materialise again."
-                )
-            environment = self._environ(folder)
-            with environment.begin() as transaction:
-                found = transaction.get(_FORMAT_KEY)
-            if found != FORMAT:
-                environment.close()
-                said = (
-                    "no version" if found is None else f"version {found.decode(errors='replace')}"
-                )
-                raise InputError(
-                    f"online store {self.path}: its format is {said}, and this is for version "
-                    f"{FORMAT.decode()}. Materialise into another folder, or delete this one."
-                )
-            environment.reader_check()
-            self._seen = seen
-            self._opened = environment
-            return environment
+                self._first()
 
-    def _environ(self, folder: Path) -> lmdb.Environment:
+    def _entered(self, name: str) -> lmdb.Environment:
+        """A generation's environment."""
+        folder = self.path / name
+        if not (folder / "data.mdb").exists():
+            raise InputError(
+                f"online store {self.path}: {_CURRENT} names {name}, which is not there. "
+                f"Delete the folder and materialise again."
+            )
+        environment = self._environ(folder, create=False)
+        with environment.begin() as transaction:
+            found = transaction.get(_FORMAT_KEY)
+        if found != FORMAT:
+            environment.close()
+            said = "no version" if found is None else f"version {found.decode(errors='replace')}"
+            raise InputError(
+                f"online store {self.path}: its format is {said}, and this is for version "
+                f"{FORMAT.decode()}. Materialise into another folder, or delete this one."
+            )
+        environment.reader_check()
+        return environment
+
+    def _is_in_use(self, opened: lmdb.Environment) -> bool:
+        """Whether `current` names what is open, and that is still the same file."""
+        name = self._named()
+        return (
+            name is not None
+            and opened is self._opened
+            and _identity(self.path / name / "data.mdb") == self._data
+        )
+
+    def _environ(self, folder: Path, *, create: bool) -> lmdb.Environment:
         return lmdb.open(
             str(folder),
+            create=create,
             map_size=self._map_size,
             max_readers=_MOST_READERS,
             sync=self._sync,
             readahead=False,
         )
 
-    def _first(self) -> str:
+    def _first(self) -> None:
         """Make the first generation, whole before anyone can see it."""
         self.path.mkdir(parents=True, exist_ok=True)
         strange = [
@@ -227,7 +252,7 @@ class Database:
         folder = self.path / name
         try:
             folder.mkdir()
-            environment = self._environ(folder)
+            environment = self._environ(folder, create=True)
             try:
                 with environment.begin(write=True) as transaction:
                     transaction.put(_FORMAT_KEY, FORMAT)
@@ -245,9 +270,6 @@ class Database:
             shutil.rmtree(folder, ignore_errors=True)
         finally:
             draft.unlink()
-        named = self._named()
-        assert named is not None
-        return named
 
     def _named(self) -> str | None:
         try:
@@ -375,13 +397,25 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _identity(path: Path) -> tuple[int, int, int] | None:
-    """Another value when the file has been replaced; None when there is none."""
+def _remove(generation: Path) -> None:
+    (generation / "data.mdb").unlink(missing_ok=True)
+    # Another process that opens it just now may leave a lock file, which the next one removes.
+    shutil.rmtree(generation, ignore_errors=True)
+
+
+def _version(path: Path) -> tuple[int, int, int] | None:
+    """Another value when the file has been replaced or written; None when there is none."""
     try:
         status = os.stat(path)  # noqa: PTH116 (at every read, and twice as fast)
     except OSError:
         return None
     return status.st_dev, status.st_ino, status.st_mtime_ns
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Another value when the file has been replaced; None when there is none."""
+    version = _version(path)
+    return None if version is None else version[:2]
 
 
 def _code(error: BaseException) -> int | None:

@@ -121,6 +121,14 @@ class _Filled:
 
     def __enter__(self) -> Any:
         load = self._load.__enter__()
+        try:
+            self._fill(load)
+        except BaseException as error:
+            load.__exit__(type(error), error, error.__traceback__)
+            raise
+        return load
+
+    def _fill(self, load: Any) -> None:
         columns = {}
         for field in self._view.features:
             values = [values.get(field.name) for _, values, _, _ in self._rows]
@@ -139,7 +147,6 @@ class _Filled:
         keys = {"user_id": pa.array([name for name, _, _, _ in self._rows], pa.string())}
         if self._rows:
             load.add(entities([("user_id", ValueType.STRING)], keys), packed)
-        return load
 
     def __exit__(self, *error: Any) -> None:
         self._load.__exit__(*error)
@@ -195,7 +202,10 @@ class Child:
         there.close()
 
     def send(self, message: Any = None) -> None:
-        self._here.send(message)
+        try:
+            self._here.send(message)
+        except BrokenPipeError:
+            raise AssertionError(self.error()) from None
 
     def receive(self) -> Any:
         assert self._here.poll(20), "the other process says nothing"
