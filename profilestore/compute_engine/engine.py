@@ -30,11 +30,18 @@ _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 
 
 class NativeDuckDBComputeEngineConfig(FeastConfigBaseModel):  # type: ignore[misc]
-    """`batch_engine:` of `feature_store.yaml`."""
+    """`batch_engine:` of `feature_store.yaml`.
+
+    Attributes:
+        check_types: whether `feast apply` refuses a view that declares a type into which its
+            source's does not fit without loss. Where not, a value that does not fit is refused
+            when it goes online.
+    """
 
     type: Literal["profilestore.compute_engine.NativeDuckDBComputeEngine"] = (
         "profilestore.compute_engine.NativeDuckDBComputeEngine"
     )
+    check_types: bool = True
 
 
 class NativeDuckDBComputeEngine(ComputeEngine):  # type: ignore[misc]
@@ -50,8 +57,9 @@ class NativeDuckDBComputeEngine(ComputeEngine):  # type: ignore[misc]
 
     supports_batch = True
 
-    def __init__(self, *, type: str = "", **stores: Any) -> None:
+    def __init__(self, *, type: str = "", check_types: bool = True, **stores: Any) -> None:
         super().__init__(**stores)
+        self._check_types = check_types
         self._local = LocalComputeEngine(**stores)
 
     def update(
@@ -67,7 +75,8 @@ class NativeDuckDBComputeEngine(ComputeEngine):  # type: ignore[misc]
         Raises:
             InputError: a source lacks a declared column, or has it in a type that loses something.
         """
-        if isinstance(self.repo_config.offline_store, NativeDuckDBOfflineStoreConfig):
+        ours = isinstance(self.repo_config.offline_store, NativeDuckDBOfflineStoreConfig)
+        if ours and self._check_types:
             for view in views_to_keep:
                 if _is_plain(view):
                     check_view(view, self.repo_config)

@@ -60,7 +60,10 @@ def latest_rows(
         config=config,
         data_source=source,
         join_key_columns=[stored.get(n, n) for n, _ in keys if n != DUMMY_ENTITY_ID],
-        feature_name_columns=[stored.get(name, name) for name, _ in features],
+        # Feast's stream views keep a key among their features too.
+        feature_name_columns=[
+            stored.get(name, name) for name, _ in features if name not in dict(keys)
+        ],
         timestamp_field=stored.get(source.timestamp_field, source.timestamp_field),
         created_timestamp_column=None if created is None else stored.get(created, created),
         start_date=start,

@@ -56,6 +56,8 @@ def read_views(
     snapshot: Snapshot,
     asked: Sequence[tuple[Layout | None, Sequence[Feature], int | None]],
     entities: Sequence[bytes],
+    *,
+    stale_values: bool,
 ) -> list[ViewRecords]:
     """The records of several views of the same entities: one pass in key order for all of them.
 
@@ -63,6 +65,7 @@ def read_views(
         asked: for each view its layout (None: nothing was ever written), the features to read, and
             the earliest event time that its ttl allows.
         entities: as in LMDB.
+        stale_values: whether to give the values of records past their ttl.
     """
     suffixes = [layout.suffix for layout, _, _ in asked if layout is not None]
     batch = snapshot.get_many(BATCH, [e + suffix for e in entities for suffix in suffixes])
@@ -73,14 +76,14 @@ def read_views(
     found = []
     for layout, wanted, oldest in asked:
         if layout is None:
-            found.append(_view_records([None] * len(entities), None, wanted, oldest))
+            found.append(_view_records([None] * len(entities), None, wanted, None))
             continue
         suffix = layout.suffix
         buffers = [batch.get(entity + suffix) for entity in entities]
         if layout.pushed:
             newer = [live.get(entity + suffix) for entity in entities]
             buffers = [_newer(a, b, layout) for a, b in zip(buffers, newer, strict=True)]
-        found.append(_view_records(buffers, layout, wanted, oldest))
+        found.append(_view_records(buffers, layout, wanted, oldest, stale_values))
     return found
 
 
@@ -202,7 +205,11 @@ def _rows(layout: Layout, buffers: Sequence[Any], wanted: Sequence[Feature]) -> 
 
 
 def _view_records(
-    buffers: Sequence[Any], layout: Layout | None, wanted: Sequence[Feature], oldest: int | None
+    buffers: Sequence[Any],
+    layout: Layout | None,
+    wanted: Sequence[Feature],
+    oldest: int | None,
+    stale_values: bool = False,
 ) -> ViewRecords:
     present = [n for n, buffer in enumerate(buffers) if buffer is not None]
     if layout is None or not present:
@@ -216,7 +223,7 @@ def _view_records(
             buffer if buffer is not None and not 0 < run_number(buffer) < layout.floor else None
             for buffer in buffers
         ]
-        return _view_records(left, layout, wanted, oldest)
+        return _view_records(left, layout, wanted, oldest, stale_values)
     whole = len(present) == len(buffers)
     if whole and (oldest is None or min(found.events) >= oldest):
         created: Sequence[int | None] = found.created
@@ -236,7 +243,7 @@ def _view_records(
         learned[n] = None if found.created[turn] == NEVER else found.created[turn]
     for column, values in zip(columns, found.columns, strict=True):
         for n, value, good in zip(present, values, fresh, strict=True):
-            if good:
+            if good or stale_values:
                 column[n] = value
     return ViewRecords(scattered, events, learned, _by_name(wanted, columns))
 

@@ -70,6 +70,9 @@ class LMDBOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
         map_size_gib: the most the store may grow to. Only addresses are reserved: the files grow
             as the data does.
         sync: whether a write has reached the disk when it returns.
+        past_ttl: what is read of a record past its view's ttl. `null`: no values, as offline.
+            `value`: the values, for those who rely on Feast's own stores not looking. Its state is
+            `stale`, or Feast's status OUTSIDE_MAX_AGE, either way.
     """
 
     type: Literal["profilestore.online_store.LMDBOnlineStore"] = (
@@ -78,6 +81,7 @@ class LMDBOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
     path: str = "online"
     map_size_gib: float = 1024
     sync: bool = True
+    past_ttl: Literal["null", "value"] = "null"
 
 
 class Pushed(NamedTuple):
@@ -138,7 +142,12 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
                 asked.append((layout, features, None if lifetime is None else now - lifetime))
             if snapshot is None:
                 return read_nothing(asked, len(entities))
-            return read_views(snapshot, asked, [short(entity) for entity in entities])
+            return read_views(
+                snapshot,
+                asked,
+                [short(entity) for entity in entities],
+                stale_values=config.online_store.past_ttl == "value",
+            )
 
     def online_read(
         self,
@@ -156,10 +165,11 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
             [response.to_proto(kinds[name], value) for value in found.columns[name]]
             for name in wanted
         ]
+        keep = config.online_store.past_ttl == "value"
         rows: list[tuple[datetime | None, dict[str, Value] | None]] = []
         for n, (state, event) in enumerate(zip(found.states, found.events, strict=True)):
             values = None
-            if state == "fresh":
+            if state == "fresh" or (state == "stale" and keep):
                 values = {name: column[n] for name, column in zip(wanted, columns, strict=True)}
             rows.append((None if event is None else _moment(event), values))
         return rows

@@ -169,6 +169,20 @@ def test_fresh_and_stale_side_by_side(online, clock):
     ]
 
 
+def test_values_past_their_ttl_for_those_who_want_them(another, clock):
+    """As Feast's own stores have them, but that their state is told."""
+    lenient = another(past_ttl="value")
+    view = lenient.view(ttl=HOUR)
+    lenient.push(view, ("old", values(1), NOON - TICK, None), ("new", values(2), NOON, None))
+    clock(NOON + HOUR)
+    assert lenient.read(view, "old", "new", "none") == [
+        (NOON - TICK, values(1)),
+        (NOON, values(2)),
+        (None, None),
+    ]
+    assert states(lenient, view, "old", "new", "none") == ["stale", "fresh", "missing"]
+
+
 # Pushes
 
 
