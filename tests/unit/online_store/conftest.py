@@ -132,7 +132,7 @@ class _Filled:
         columns = {}
         for field in self._view.features:
             values = [values.get(field.name) for _, values, _, _ in self._rows]
-            column = pa.array(values, pa.null()) if set(values) <= {None} else pa.array(values)
+            column = pa.array(values)
             columns[field.name] = declared(column, field.dtype.to_value_type(), field.name)
         created = [-(2**63) if c is None else _micros(c) for _, _, _, c in self._rows]
         packed = records(
