@@ -342,7 +342,7 @@ def test_through_feast(tmp_path, online):
     # Along a line, so that the users' order is that of their distance to the first. Feast puts
     # features to users in the order of the users' names, whatever order the store gave them in.
     matrix = np.outer(np.linspace(1, 0.5, 9), drawn(1)[0]).astype(np.float32)
-    matrix[:, 0] += np.linspace(0, 3, 9)
+    matrix[:, 0] += np.linspace(0, 3, 9) ** 1.3
     online.push(store.get_feature_view("activity"), *rows_of(matrix))
     names, distances = brute(matrix, matrix[0], "L2", 4)
     assert names == ["u0", "u1", "u2", "u3"]
