@@ -143,6 +143,18 @@ lint: $(VENV)/.installed ## ruff, import-linter, mypy, sqlfluff
 bench-demo: $(VENV)/.installed ## Measure the demo: time of each stage, model beside its baselines (QUICK=1: one epoch)
 	$(VENV)/bin/python benchmarks/demo.py $(if $(QUICK),--quick)
 
+.PHONY: bench-pit
+bench-pit: $(VENV)/.installed ## Measure the point-in-time join beside Feast's stores and a hand-written query (QUICK=1: smaller)
+	$(VENV)/bin/python benchmarks/pit.py $(if $(QUICK),--quick)
+
+.PHONY: bench-materialize
+bench-materialize: $(VENV)/.installed ## Measure materialisation beside Feast's engine, SQLite and Redis (QUICK=1: smaller; needs redis-server)
+	$(VENV)/bin/python benchmarks/materialize.py $(if $(QUICK),--quick)
+
+.PHONY: bench-online-read
+bench-online-read: $(VENV)/.installed ## Measure online reads beside Feast's SQLite and Redis (QUICK=1: smaller; needs redis-server)
+	$(VENV)/bin/python benchmarks/online_read.py $(if $(QUICK),--quick)
+
 .PHONY: screenshots
 screenshots: $(STAMPS)/train ## Take the pictures of the page that README.md shows (needs Chromium or Chrome)
 	@test -e data/online/materialized.json || $(MAKE) --no-print-directory materialize

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     train = add("train", _train, "train the two-tower model and export its bundle")
     train.add_argument("--config", type=Path, help="a YAML in training/configs/")
     add("materialize", _materialize, "copy what is true now into the online store")
+    add("compact", _compact, "write the online store anew, without a byte of what was deleted")
     serve = add("serve", _serve, "serve profiles and the web page")
     serve.add_argument("--host")
     serve.add_argument("--port", type=int)
@@ -186,6 +187,13 @@ def _materialize(_: argparse.Namespace, settings: Settings) -> None:
         f"{len(done.people):,} people are online with what was true at "
         f"{done.at:%Y-%m-%d %H:%M:%S} UTC"
     )
+
+
+def _compact(_: argparse.Namespace, settings: Settings) -> None:
+    from profilestore.feature_store import FeatureStore
+
+    before, after = FeatureStore(settings).compact()
+    print(f"the online store is {after / 2**20:.1f} MiB, and was {before / 2**20:.1f} MiB")
 
 
 def _serve(arguments: argparse.Namespace, settings: Settings) -> None:

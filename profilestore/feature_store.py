@@ -15,7 +15,7 @@ import pyarrow as pa
 import typeguard
 
 from profilestore.encoding import Feature
-from profilestore.errors import MissingStageError, ProfilestoreError
+from profilestore.errors import InputError, MissingStageError, ProfilestoreError
 from profilestore.lake import latest_snapshot
 from profilestore.settings import Settings
 
@@ -306,6 +306,24 @@ class FeatureStore:
         )
         note.write(self._settings)
         return note
+
+    def compact(self) -> tuple[int, int]:
+        """Write the online store's files anew: without free pages, and without a byte of what was
+        deleted. Services that read it go on.
+
+        Returns:
+            Bytes before and after.
+
+        Raises:
+            InputError: the online store is not ours.
+        """
+        store = self._feast._get_provider().online_store
+        if not isinstance(store, LMDBOnlineStore):
+            raise InputError(
+                f"the online store in feature_store.yaml is a {type(store).__name__}, which this "
+                f"command does not know; it compacts an LMDBOnlineStore."
+            )
+        return store.compact(self._feast.config)
 
     def lake_snapshot(self) -> int:
         """Number of the lake's latest snapshot."""

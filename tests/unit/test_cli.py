@@ -145,6 +145,7 @@ TOO_EARLY = {
     "train": "make apply",
     "materialize": "make apply",
     "profile": "make materialize",
+    "compact": "make apply",
 }
 
 
