@@ -46,8 +46,8 @@ class Store(Protocol):
 class SharedStore:
     """A store that many threads may use: one at a time reads.
 
-    Feast promises nothing about threads: its SQLite store opens one connection on first use, and
-    its registry refreshes itself, both unguarded. Long reads go in pieces, so that a person who
+    Feast promises nothing about threads: its registry refreshes itself unguarded, and so do some
+    of its online stores open their connections. Long reads go in pieces, so that a person who
     asks waits for one piece and not for nine thousand items.
     """
 

@@ -127,7 +127,10 @@ class NativeDuckDBComputeEngine(ComputeEngine):  # type: ignore[misc]
         writer = target.view(view)
         if whole and writer.since is not None:
             start = min(start, writer.since)
+        # How many rows there will be is not known before the query has ended.
         bar = task.tqdm_builder(None) if task.tqdm_builder else None
+        if bar is not None:
+            bar.set_description_str(view.name)
         for rows in latest_rows(self.offline_store, self.repo_config, view, start, task.end_time):
             writer.add(rows)
             if bar is not None:
