@@ -264,7 +264,8 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
         A feature that a row does not mention keeps its value.
 
         Raises:
-            InputError: a value is of another type than declared; nothing is written.
+            InputError: a value is of another type than declared, or a row has no event time;
+                nothing is written.
         """
         schema = _schema(table)
         rows = [_pushed(table, schema, row) for row in data]
@@ -475,6 +476,13 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
 
 def _pushed(table: FeatureView, schema: Schema, row: Push) -> Pushed:
     key, values, event, created = row
+    # pandas has NaT where there is no time; it alone is not itself.
+    if event is None or event != event:
+        raise InputError(
+            f"feature view {table.name!r}: a row has no event time. Nothing was written; say when "
+            f"its values became true."
+        )
+    learned = None if created is None or created != created else created
     natives = {}
     for name, kind in schema.features:
         if name not in values:
@@ -489,7 +497,7 @@ def _pushed(table: FeatureView, schema: Schema, row: Push) -> Pushed:
     return Pushed(
         entity_bytes(key),
         natives,
-        Stamp(_micros(event), NEVER if created is None else _micros(created), 0),
+        Stamp(_micros(event), NEVER if learned is None else _micros(learned), 0),
     )
 
 
