@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from feast.feature_view import FeatureView
-from feast.infra.online_stores.helpers import _mmh3
+from feast.infra.online_stores.helpers import _mmh3, compute_versioned_name
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.repo_config import RepoConfig
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -39,6 +39,7 @@ class RedisHashes:
         self._project = config.project.encode()
         self._expire = config.online_store.key_ttl_seconds
         self._overwrite = config.online_store.skip_dedup
+        self._versions = config.registry.enable_online_feature_view_versioning
 
     @classmethod
     @contextmanager
@@ -62,17 +63,19 @@ class RedisHashes:
                 pool.release(connection)
         except redis.RedisError as error:
             raise ProfilestoreError(
-                f"{where}: {error}. Entities written before keep their new values; run it again."
+                f"{where}: {str(error).rstrip('.')}. Entities written before keep their new values; "
+                f"run it again."
             ) from error
 
     def write(self, view: FeatureView, rows: Rows) -> None:
         """Write a hash's fields for each row, unless what is there became true later."""
         keys = with_suffix(rows.entities, self._project)
-        stamp = f"_ts:{view.name}".encode()
+        name = compute_versioned_name(view, self._versions)
+        stamp = f"_ts:{name}".encode()
         fields = [(stamp, wire.timestamps(rows.event))]
         fields += [
             (
-                _mmh3(f"{view.name}:{feature.name}"),
+                _mmh3(f"{name}:{feature.name}"),
                 wire.values(feature.dtype.to_value_type().name, rows.columns[feature.name]),
             )
             for feature in view.features

@@ -55,7 +55,11 @@ def target_for(store: OnlineStore, config: RepoConfig) -> AbstractContextManager
     """The quickest way into a store; left before `commit`, as little as it can is written."""
     if isinstance(store, LMDBOnlineStore):
         return _LMDB.open(store, config)
-    if type(store).__name__ == "RedisOnlineStore":
+    # A cluster's hashes are on several servers.
+    if (
+        type(store).__name__ == "RedisOnlineStore"
+        and config.online_store.redis_type != "redis_cluster"
+    ):
         return _Redis.open(store, config)
     return _Any.open(store, config)
 

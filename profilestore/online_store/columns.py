@@ -141,7 +141,9 @@ def declared(column: pa.Array | pa.ChunkedArray, value_type: ValueType, where: s
             return _without_nan(_cast(column, kind))
         if kind in FIXED_LISTS or kind in TEXT_LISTS:
             return _list(column, kind.removesuffix("_LIST"))
-        messages = python_values_to_proto_values(column.to_pylist(), value_type)
+        # Feast takes a map as a dictionary.
+        values = column.to_pylist(maps_as_pydicts="strict")
+        messages = python_values_to_proto_values(values, value_type)
     # Feast's conversion raises whatever it meets, assertions among it.
     except Exception as error:
         why = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

@@ -29,7 +29,7 @@ from feast.types import Decimal as FeastDecimal
 from feast.value_type import ValueType
 
 from profilestore.compute_engine import NativeDuckDBComputeEngine, rows
-from profilestore.compute_engine.engine import reach
+from profilestore.compute_engine.engine import _is_plain, reach
 from profilestore.errors import InputError
 from profilestore.online_store.database import LIVE
 
@@ -383,6 +383,23 @@ def test_a_view_with_a_transformation_goes_through_feasts_engine(make_world, now
     world.materialise(now - 2 * DAY, now)
     assert world.read("a", view="plain") == [5]
     assert world.read("a", "b", feature="twice") == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("more", "plain"),
+    [
+        ({}, True),
+        ({"feature_transformation": object()}, False),
+        ({"udf": object()}, False),
+        ({"aggregations": [object()]}, False),
+        ({"source_views": [object()]}, False),
+        ({"batch_source": None}, False),
+        ({"offline": True}, False),
+        ({"online": False}, False),
+    ],
+)
+def test_which_views_are_no_more_than_their_sources_rows(more, plain):
+    assert _is_plain(SimpleNamespace(**{"batch_source": object(), **more})) is plain
 
 
 def test_a_task_alone_and_its_job(make_world, now):

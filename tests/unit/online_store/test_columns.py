@@ -244,6 +244,20 @@ def test_dates_are_their_midnight():
         ]
 
 
+def test_maps_are_dictionaries():
+    """Feast's own conversion cannot: Arrow gives it pairs."""
+    maps = [[("a", 1), ("b", None)], None, []]
+    dictionaries = [{"a": 1, "b": None}, None, {}]
+    column = pa.array(maps, pa.map_(pa.string(), pa.int64()))
+    lists = pa.array([maps[:1], None], pa.list_(column.type))
+    for kind, found, meant in (
+        ("MAP", column, dictionaries),
+        ("STRUCT", column, dictionaries),
+        ("MAP_LIST", lists, [dictionaries[:1], None]),
+    ):
+        assert of_ours(found, kind) == python_values_to_proto_values(meant, ValueType[kind])
+
+
 def test_null_elements_of_a_list_are_as_in_feasts_own_materialisation():
     """It goes through numpy, where a null among floats is NaN."""
     column = pa.array([[0.5, None], None, [None]])
