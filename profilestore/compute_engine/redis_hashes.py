@@ -63,8 +63,8 @@ class RedisHashes:
                 pool.release(connection)
         except redis.RedisError as error:
             raise ProfilestoreError(
-                f"{where}: {str(error).rstrip('.')}. Entities written before keep their new values; "
-                f"run it again."
+                f"{where}: {str(error).rstrip('.')}. Entities written before keep their new "
+                f"values; run it again."
             ) from error
 
     def write(self, view: FeatureView, rows: Rows) -> None:
