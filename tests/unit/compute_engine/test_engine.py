@@ -31,7 +31,8 @@ from feast.value_type import ValueType
 from profilestore.compute_engine import NativeDuckDBComputeEngine, rows
 from profilestore.compute_engine.engine import _is_plain, reach
 from profilestore.errors import InputError
-from profilestore.online_store.database import LIVE
+from profilestore.online_store.database import BATCH, LIVE
+from profilestore.online_store.keys import entity_key
 
 DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
@@ -276,6 +277,53 @@ def test_views_are_checked_when_they_are_applied(make_world, now):
     world.write([("a", "one", now, now)], types={"clicks": pa.string()})
     with pytest.raises(InputError, match="clicks"):
         world.apply()
+
+
+def test_another_offline_stores_rows(make_world, now, monkeypatch):
+    """They come all at once, in several chunks, with keys that are null."""
+    monkeypatch.setattr(rows, "BATCH_ROWS", 2)
+    world = make_world()
+    world.write([("a", 1, now, now)])
+    world.apply()
+    users, clicks = [["a", None], ["b", "c", None]], [[1, 2], [3, None, 5]]
+    table = pa.table(
+        {
+            "user_id": pa.chunked_array(users),
+            "clicks": pa.chunked_array(clicks),
+            "at": [now] * 5,
+            "learned_at": pa.array([now, now, None, now, now]),
+        }
+    )
+    asked = []
+
+    class Other:
+        def pull_latest_from_table_or_query(self, **options):
+            asked.append(options)
+            return SimpleNamespace(to_arrow=lambda: table)
+
+    engine = world.store._get_provider().batch_engine
+    monkeypatch.setattr(engine, "offline_store", Other())
+    world.materialise(now - DAY, now)
+    assert world.read("a", "b", "c") == [1, 3, None]
+    (options,) = asked
+    assert options["join_key_columns"] == ["user_id"]
+    assert options["feature_name_columns"] == ["clicks"]
+    assert (options["timestamp_field"], options["created_timestamp_column"]) == ("at", "learned_at")
+    assert (options["start_date"], options["end_date"]) == (now - DAY, now)
+    assert {key for key, _ in stored_users(world)} == {"a", "b", "c"}
+    table = table.drop_columns(["clicks"])
+    with pytest.raises(InputError, match="gave no column 'clicks'; found: user_id, at, learned_at"):
+        world.materialise(now - DAY, now)
+
+
+def stored_users(world):
+    """Who has a record, and its bytes."""
+    online = world.store._get_provider().online_store
+    with online._database(world.store.config).read() as snapshot:
+        return [
+            (entity_key(key[:-4]).entity_values[0].string_val, bytes(value))
+            for key, value in snapshot.begin_with(BATCH, b"")
+        ]
 
 
 def test_columns_under_other_names(make_world, now):
