@@ -62,13 +62,19 @@ class Needs:
     Attributes:
         databases: DuckDB files; in the statement each database is called by its path.
         delta: Delta tables.
+        files: Parquet files read by name, which others may replace meanwhile.
     """
 
     databases: frozenset[Path] = frozenset()
     delta: bool = False
+    files: frozenset[Path] = frozenset()
 
     def __or__(self, other: Needs) -> Needs:
-        return Needs(self.databases | other.databases, self.delta or other.delta)
+        return Needs(
+            self.databases | other.databases,
+            self.delta or other.delta,
+            self.files | other.files,
+        )
 
 
 NOTHING = Needs()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import threading
 import uuid
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ import pyarrow.parquet as pq
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.on_demand_feature_view import OnDemandFeatureView
 
-from profilestore.errors import InputError, ProfilestoreError
+from profilestore.errors import InputError, MissingStageError, ProfilestoreError
 from profilestore.offline_store.connections import NOTHING, LakeLocation, Needs, cursor
 from profilestore.offline_store.point_in_time import literal
 from profilestore.offline_store.saved_dataset import dataset_file
@@ -29,6 +31,8 @@ from profilestore.offline_store.types import arrow_type
 BATCH_ROWS = 100_000
 # About the size of one file of `to_remote_storage`.
 EXPORT_FILE_SIZE = "256MB"
+# Where Linux has what a process holds open.
+_OPEN_FILES = Path("/proc/self/fd")
 
 
 @dataclass(frozen=True)
@@ -113,12 +117,13 @@ class DuckDBRetrievalJob(RetrievalJob):  # type: ignore[misc]
                 f"use to_arrow() or to_df(), or ask for stored features only."
             )
         with ExitStack() as stack:
+            pinned = stack.enter_context(_pinned(self._query.needs.files, self._query.reads))
             connection = stack.enter_context(cursor(self._location, self._query.needs))
-            stack.enter_context(self._explained())
-            statement = self._query.prepare(connection)
+            stack.enter_context(self._explained(pinned))
+            statement = pinned.statement(self._query.prepare(connection))
             reader = connection.execute(statement).to_arrow_reader(batch_size)
             schema = self._schema(reader.schema)
-            batches = _Batches(reader, schema, self._query.reads)
+            batches = _Batches(reader, schema, self._query.reads, pinned)
             del reader
             stack.callback(batches.forget)
             batches.end = weakref.finalize(batches, stack.pop_all().close)
@@ -224,13 +229,16 @@ class DuckDBRetrievalJob(RetrievalJob):  # type: ignore[misc]
     @contextmanager
     def _running(self, timeout: int | None) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
         """A connection with everything prepared; interrupted after `timeout` seconds."""
-        with cursor(self._location, self._query.needs) as connection:
+        with (
+            _pinned(self._query.needs.files, self._query.reads) as pinned,
+            cursor(self._location, self._query.needs) as connection,
+        ):
             alarm = threading.Timer(timeout, connection.interrupt) if timeout else None
             if alarm:
                 alarm.start()
             try:
-                with self._explained():
-                    yield connection, self._query.prepare(connection)
+                with self._explained(pinned):
+                    yield connection, pinned.statement(self._query.prepare(connection))
             except duckdb.InterruptException as error:
                 raise ProfilestoreError(
                     f"the query was stopped after {timeout} s. Ask for fewer rows or features, "
@@ -241,13 +249,56 @@ class DuckDBRetrievalJob(RetrievalJob):  # type: ignore[misc]
                     alarm.cancel()
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, pinned: _Pinned) -> Iterator[None]:
         try:
             yield
         except (duckdb.InterruptException, duckdb.FatalException, duckdb.InternalException):
             raise
         except duckdb.Error as error:
-            raise _explanation(error, self._query.reads) from error
+            raise _explanation(error, self._query.reads, pinned) from error
+
+
+class _Pinned:
+    """Files held open, so that a statement reads each as it was at the start.
+
+    DuckDB opens a file by its name several times in one statement. If it is replaced meanwhile, as
+    `persist` and appends do, the end of one would be read with the beginning of another.
+    """
+
+    def __init__(self, names: Mapping[Path, str]) -> None:
+        self._names = names
+
+    def statement(self, statement: str) -> str:
+        """The statement, reading what is held."""
+        for path, name in self._names.items():
+            statement = statement.replace(
+                f"read_parquet({literal(str(path))})", f"read_parquet({literal(name)})"
+            )
+        return statement
+
+    def message(self, said: str) -> str:
+        """What DuckDB says, with the names that the user knows."""
+        for path, name in self._names.items():
+            said = re.sub(rf"{re.escape(name)}(?!\d)", str(path).replace("\\", r"\\"), said)
+        return said
+
+
+@contextmanager
+def _pinned(files: frozenset[Path], reads: str) -> Iterator[_Pinned]:
+    names: dict[Path, str] = {}
+    with ExitStack() as stack:
+        # Where the system has no names for what is held open, names have to do.
+        for path in sorted(files) if _OPEN_FILES.is_dir() else ():
+            try:
+                descriptor = os.open(path, os.O_RDONLY)
+            except OSError as error:
+                raise MissingStageError(
+                    f"{reads}: cannot read {path}: {error.strerror}. It was there before: put it "
+                    f"back, or correct the path of the source."
+                ) from error
+            stack.callback(os.close, descriptor)
+            names[path] = str(_OPEN_FILES / str(descriptor))
+        yield _Pinned(names)
 
 
 class _Batches:
@@ -260,11 +311,12 @@ class _Batches:
 
     end: Callable[[], Any]
 
-    def __init__(self, reader: Any, schema: pa.Schema, reads: str) -> None:
+    def __init__(self, reader: Any, schema: pa.Schema, reads: str, pinned: _Pinned) -> None:
         # In a list, so that `forget` need not hold this object, whose end it is part of.
         self._reader = [reader]
         self._schema = schema
         self._reads = reads
+        self._pinned = pinned
         self.forget = self._reader.clear
 
     def __iter__(self) -> _Batches:
@@ -277,7 +329,7 @@ class _Batches:
             batch = None
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             self.end()
-            raise _explanation(error, self._reads) from error
+            raise _explanation(error, self._reads, self._pinned) from error
         if batch is None:
             self.end()
             raise StopIteration
@@ -288,9 +340,9 @@ class _Batches:
         return pa.RecordBatch.from_arrays(columns, schema=self._schema)
 
 
-def _explanation(error: Exception, reads: str) -> ProfilestoreError:
+def _explanation(error: Exception, reads: str, pinned: _Pinned) -> ProfilestoreError:
     """What a user can do about a statement that was checked and failed while it ran."""
-    said = first_line(error)
+    said = pinned.message(first_line(error))
     if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory" in said:
         return ProfilestoreError(
             f"{reads}: the result does not fit into memory: {said} Write it to Parquet with "

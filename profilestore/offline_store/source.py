@@ -240,9 +240,11 @@ def needs(source: DataSource, config: RepoConfig) -> Needs:
     """What a connection needs for `relation(source, config)` beside the lake."""
     database = database_path(source, config)
     path = file_path(source, config)
+    one_file = path is not None and not is_csv(path) and path.is_file()
     return Needs(
         databases=frozenset() if database is None else frozenset({database}),
         delta=path is not None and is_delta(source, path),
+        files=frozenset({path}) if path is not None and one_file else frozenset(),
     )
 
 

@@ -73,8 +73,9 @@ def test_a_wrong_path(applied, asked):
     with pytest.raises(MissingStageError) as caught:
         applied.get_historical_features(entity_df=SPINE, features=["v:n"])
     says(caught, "feature view 'v'", "source 's'", "data.parquet", "correct the path", "repo at")
-    with pytest.raises(InputError, match=r"feature view 'v': reading failed: .*data\.parquet"):
-        job.to_arrow()
+    for read in (job.to_arrow, job.to_record_batches):
+        with pytest.raises(MissingStageError, match=r"'v': cannot read .*data\.parquet: No such"):
+            read()
     glob = DuckDBSource(name="g", path="none/*.parquet", timestamp_field="at")
     with pytest.raises(MissingStageError, match=r"source 'g': cannot read .*No files found"):
         glob.validate(applied.config)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -13,6 +14,7 @@ from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Int64
 
 from profilestore.errors import InputError, ProfilestoreError
+from profilestore.offline_store import DuckDBSource, NativeDuckDBOfflineStore
 from profilestore.offline_store.connections import cursor
 from profilestore.offline_store.source import lake_location
 
@@ -202,3 +204,42 @@ def test_a_timeout_stops_the_query(applied):
     with pytest.raises(ProfilestoreError, match="stopped after 1 s"):
         job.to_arrow(timeout=1)
     assert datetime.now() - started < timedelta(seconds=30)
+
+
+def test_a_file_replaced_while_it_is_read(repo):
+    """A reader has the old rows or the new ones, all of them, however often the file changes."""
+    source = DuckDBSource(name="s", path="data.parquet", timestamp_field="happened")
+
+    def write(number):
+        moment = "TIMESTAMP '2024-01-01'"
+        count = 20_000 + 5_000 * (number % 4)
+        with cursor(lake_location(repo.config)) as connection:
+            draft = repo.repo_path / f"draft{number % 2}"
+            connection.execute(
+                f"COPY (SELECT i AS user_id, {moment} AS happened, {number} AS n "
+                f"FROM range({count}) t(i)) TO '{draft}' (FORMAT parquet, ROW_GROUP_SIZE 5000)"
+            )
+            draft.replace(repo.repo_path / "data.parquet")
+
+    write(0)
+    done = threading.Event()
+
+    def keep_writing():
+        number = 1
+        while not done.is_set():
+            write(number)
+            number += 1
+
+    writer = threading.Thread(target=keep_writing)
+    writer.start()
+    try:
+        for n in range(60):
+            job = NativeDuckDBOfflineStore.pull_all_from_table_or_query(
+                repo.config, source, ["user_id"], ["n"], "happened"
+            )
+            table = job.to_record_batches().read_all() if n % 2 else job.to_arrow()
+            (number,) = set(table["n"].to_pylist())
+            assert table.num_rows == 20_000 + 5_000 * (number % 4)
+    finally:
+        done.set()
+        writer.join()
