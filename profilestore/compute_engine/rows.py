@@ -18,6 +18,8 @@ from profilestore.errors import InputError
 from profilestore.online_store.columns import declared, entities, microseconds
 
 BATCH_ROWS = 100_000
+# Arrow's binary arrays end at two GiB, and packing needs a few times a batch.
+BATCH_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,11 @@ def _batches(job: RetrievalJob) -> Iterator[pa.RecordBatch]:
     # Ours streams; of another store's job everything comes at once.
     stream = getattr(job, "to_record_batches", None)
     if stream is not None:
-        yield from stream(BATCH_ROWS)
+        batches = stream(BATCH_ROWS)
     else:
-        yield from job.to_arrow().combine_chunks().to_batches(BATCH_ROWS)
+        batches = job.to_arrow().combine_chunks().to_batches(BATCH_ROWS)
+    for batch in batches:
+        pieces = batch.nbytes // BATCH_BYTES + 1
+        size = max(1, -(-batch.num_rows // pieces))
+        for first in range(0, batch.num_rows, size):
+            yield batch.slice(first, size)

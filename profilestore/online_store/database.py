@@ -87,11 +87,6 @@ class Database:
             yield Snapshot(transaction)
             transaction.commit()
 
-    def written(self) -> int:
-        """A number that is another after every write by any process; -1 when there is no store."""
-        opened = self._open(create=False)
-        return -1 if opened is None else int(opened.info()["last_txnid"])
-
     def compact(self) -> tuple[int, int]:
         """Write the store anew without free pages, and delete the old files.
 

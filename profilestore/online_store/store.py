@@ -394,19 +394,50 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
         query_string: str | None = None,
         filters: ComparisonFilter | CompoundFilter | None = None,
         include_feature_view_version_metadata: bool = False,
-    ) -> list[tuple[datetime | None, EntityKey | None, dict[str, Value] | None]]:
-        """The entities whose vector is nearest, nearest first, with a `distance` each: Euclidean,
-        1 - cosine, or the negated inner product. Those past the view's ttl are not found.
+    ) -> list[tuple[datetime, EntityKey, dict[str, Value]]]:
+        """What `nearest` finds, in the order of the entities' keys: to those Feast puts the rows,
+        in whatever order a store gives them. Sort the answer by `distance`.
 
         Raises:
-            InputError: no vector is given, or the view has none, or all have another length; no
-                such metric; a filter on a feature that the view has not.
+            InputError: as `nearest`, or there is a text to search for.
         """
         if query_string is not None or embedding is None:
             raise InputError(
                 f"feature view {table.name!r}: this online store searches by vector only; give an "
                 f"embedding and no query_string."
             )
+        found = self.nearest(
+            config,
+            table,
+            requested_features,
+            embedding,
+            top_k,
+            distance_metric=distance_metric,
+            filters=filters,
+        )
+        return sorted(found, key=_as_feast_sorts)
+
+    def nearest(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        requested_features: list[str],
+        embedding: Sequence[float],
+        top_k: int,
+        *,
+        distance_metric: str | None = None,
+        filters: ComparisonFilter | CompoundFilter | None = None,
+    ) -> list[tuple[datetime, EntityKey, dict[str, Value]]]:
+        """The entities whose vector is nearest, nearest first, with a `distance` each: Euclidean,
+        1 - cosine, or the negated inner product. Those past the view's ttl are not found.
+
+        Returns:
+            Event time, entity and features of each.
+
+        Raises:
+            InputError: the view has no vectors, or all have another length; no such metric; a
+                filter on a feature that the view has not.
+        """
         metric = metric_of(distance_metric, table.name)
         names = [feature.name for feature in table.features]
         feature = vector_feature(table, requested_features)
@@ -528,6 +559,10 @@ def _drop_unnamed(snapshot: Snapshot) -> None:
         if not any(True for part in (BATCH, LIVE) for _ in snapshot.begin_with(part, entity))
     ]
     snapshot.delete(ENTITIES, gone)
+
+
+def _as_feast_sorts(one: tuple[datetime, EntityKey, dict[str, Value]]) -> tuple[Any, ...]:
+    return tuple(getattr(value, value.WhichOneof("val")) for value in one[1].entity_values)
 
 
 def _document(

@@ -156,18 +156,6 @@ def test_another_process_is_first_while_this_one_looks_around(online, view, anot
     assert len([p for p in (online.folder.parent / "other").iterdir() if p.is_dir()]) == 1
 
 
-def test_every_write_gives_another_number(online, view):
-    store = online.store._database(online.config)
-    assert store.written() == -1
-    seen = set()
-    for n in range(3):
-        online.push(view, row("a", n))
-        seen.add(store.written())
-    online.read(view, "a")
-    assert store.written() in seen
-    assert len(seen) == 3
-
-
 # Compaction
 
 SECRET = "Ada-Lovelace-1815"
