@@ -50,9 +50,10 @@ def test_the_engine_is_found_by_its_public_path(make_world):
     assert engine.supports_batch
 
 
-@pytest.mark.parametrize("size", [3, 100_000])
-def test_the_latest_row_of_each_entity(world, now, monkeypatch, size):
+@pytest.mark.parametrize(("size", "most"), [(3, 2**28), (100_000, 2**28), (100_000, 100)])
+def test_the_latest_row_of_each_entity(world, now, monkeypatch, size, most):
     monkeypatch.setattr(rows, "BATCH_ROWS", size)
+    monkeypatch.setattr(rows, "BATCH_BYTES", most)
     world.write(
         [(f"u{n}", n, now - DAY, now) for n in range(20)]
         + [("u3", 33, now, now), ("u4", 44, now - DAY, now + TICK), ("u5", 55, now - 2 * DAY, now)]
