@@ -109,21 +109,26 @@ def counts(store, source):
     return dict(zip(found["batch"].to_pylist(), found["batch_count"].to_pylist(), strict=True))
 
 
-def started(repo, first, count, rows, threads):
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            SCRIPT,
-            str(repo.repo_path),
-            *map(str, (first, count, rows, threads)),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "ready\n"
-    return process
+@pytest.fixture
+def start(applied):
+    """Start a process that appends; none outlives the test."""
+    processes = []
+
+    def started(first, count, rows, threads):
+        numbers = map(str, (first, count, rows, threads))
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(applied.repo_path), *numbers],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield started
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 def test_appended_through_feast(applied, view, source):
@@ -169,18 +174,19 @@ def test_threads_lose_nothing_and_double_nothing(applied, view, source):
 
 
 @pytest.mark.parametrize("source", STORES, indirect=True)
-def test_processes_lose_nothing_and_a_killed_one_leaves_whole_batches(applied, view, source):
+def test_processes_lose_nothing_and_a_killed_one_leaves_whole_batches(applied, view, source, start):
     # One with an end and two threads, one that goes on until it is killed, and readers beside them.
-    ending = started(applied, 100, 10, 50, 2)
-    endless = started(applied, 1000, 10**6, 5_000, 1)
+    ending = start(100, 10, 50, 2)
+    endless = start(1000, 10**6, 5_000, 1)
+    for writer in (ending, endless):
+        assert writer.stdout.readline() == "ready\n"
     for writer in (ending, endless):
         writer.stdin.write("\n")
         writer.stdin.flush()
     while ending.poll() is None:
         assert set(counts(applied, source).values()) <= {1, 50, 5_000}
     endless.kill()
-    for writer in (ending, endless):
-        writer.communicate()
+    endless.wait()
     assert ending.returncode == 0
     found = counts(applied, source)
     killed = {batch: found.pop(batch) for batch in list(found) if batch >= 1000}
