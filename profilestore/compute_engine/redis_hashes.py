@@ -24,10 +24,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from profilestore.compute_engine import wire
 from profilestore.compute_engine.rows import Rows
 from profilestore.errors import ProfilestoreError
-from profilestore.online_store.columns import with_suffix
+from profilestore.online_store.columns import between
 
 # Commands sent before their replies are read.
 _PIPELINE = 10_000
+_RECEIVED = 2**16
+_MORE = object()
 _NOTHING = pa.scalar(b"", pa.binary())
 
 
@@ -69,7 +71,7 @@ class RedisHashes:
 
     def write(self, view: FeatureView, rows: Rows) -> None:
         """Write a hash's fields for each row, unless what is there became true later."""
-        keys = with_suffix(rows.entities, self._project)
+        keys = between(b"", rows.entities, self._project)
         name = compute_versioned_name(view, self._versions)
         stamp = f"_ts:{name}".encode()
         fields = [(stamp, wire.timestamps(rows.event))]
@@ -113,8 +115,30 @@ class RedisHashes:
         self._connection.send_packed_command(
             [memoryview(data)[int(offsets[begin]) : int(offsets[end])]]
         )
-        read = self._connection.read_response
-        return [read(disable_decoding=True) for _ in range(len(commands) * replies)]
+        return self._replies(len(commands) * replies)
+
+    def _replies(self, count: int) -> list[Any]:
+        """That many replies; the client's own way to read one costs more than the command."""
+        import hiredis
+        import redis
+
+        reader = hiredis.Reader(notEnoughData=_MORE, replyError=redis.ResponseError)
+        found: list[Any] = []
+        while len(found) < count:
+            reply = reader.gets(False)
+            if reply is _MORE:
+                try:
+                    data = self._connection._sock.recv(_RECEIVED)
+                except OSError as error:
+                    raise redis.ConnectionError(f"while reading its replies: {error}") from error
+                if not data:
+                    raise redis.ConnectionError("it closed the connection")
+                reader.feed(data)
+            elif isinstance(reply, Exception):
+                raise reply
+            else:
+                found.append(reply)
+        return found
 
 
 def _commands(name: bytes, keys: pa.Array, arguments: list[bytes | pa.Array]) -> pa.Array:

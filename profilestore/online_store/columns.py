@@ -118,9 +118,10 @@ def entities(
     return pc.binary_join_element_wise(*pieces, _NOTHING)
 
 
-def with_suffix(keys: pa.Array, suffix: bytes) -> pa.Array:
-    """`suffix` after each."""
-    return pc.binary_join_element_wise(keys, pa.scalar(suffix, pa.binary()), _NOTHING)
+def between(before: bytes, keys: pa.Array, after: bytes) -> pa.Array:
+    """Each with `before` before it and `after` after it."""
+    first, last = pa.scalar(before, pa.binary()), pa.scalar(after, pa.binary())
+    return pc.binary_join_element_wise(first, keys, last, _NOTHING)
 
 
 def declared(column: pa.Array | pa.ChunkedArray, value_type: ValueType, where: str) -> pa.Array:

@@ -357,6 +357,11 @@ class Snapshot:
                     return
                 yield found[1:], value
 
+    def put_whole(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+        """Put each value under a key that begins with its part; quickest in key order."""
+        with self._transaction.cursor() as cursor:
+            cursor.putmulti(items)
+
     def put_many(self, part: bytes, items: Iterable[tuple[bytes, bytes]]) -> None:
         """Put each value; quickest in key order."""
         with self._transaction.cursor() as cursor:

@@ -21,15 +21,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from profilestore.errors import ProfilestoreError
-from profilestore.online_store.columns import with_suffix
+from profilestore.online_store.columns import between
 from profilestore.online_store.database import BATCH, ENTITIES, LIVE, Database, Snapshot
 from profilestore.online_store.keys import LONGEST, VIEW, short
 from profilestore.online_store.layout import Layout, make_layout, read_layout, write_layout
 from profilestore.online_store.record import Schema, run_number, stamp_of
 
 _ROWS = pa.schema([("key", pa.binary()), ("record", pa.binary())])
-# Rows put between two sorts: more keep more of them in key order.
-_SORTED_ROWS = 500_000
+# Rows put between two sorts. Our offline store gives them by key, but for integer keys, whose bytes
+# have another order.
+_SORTED_ROWS = 100_000
 
 
 class Load:
@@ -179,11 +180,12 @@ def _put(snapshot: Snapshot, layout: Layout, rows: pa.Table, *, overwrite: bool)
                 if key is not entity:
                     snapshot.put(ENTITIES, key, entity)
             keys = pa.array(shortened, pa.binary())
-        put = with_suffix(keys, layout.suffix).to_pylist()
         records = batch.column("record").to_pylist()
         if overwrite:
-            snapshot.put_many(BATCH, zip(put, records, strict=True))
+            whole_keys = between(BATCH, keys, layout.suffix).to_pylist()
+            snapshot.put_whole(zip(whole_keys, records, strict=True))
             continue
+        put = between(b"", keys, layout.suffix).to_pylist()
         there = snapshot.get_many(BATCH, put)
         newer = [
             (key, record)

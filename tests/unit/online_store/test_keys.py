@@ -11,7 +11,7 @@ from feast.value_type import ValueType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profilestore.online_store.columns import entities, with_suffix
+from profilestore.online_store.columns import between, entities
 from profilestore.online_store.keys import (
     LONGEST,
     entity_bytes,
@@ -74,8 +74,8 @@ def test_keys_built_a_column_at_a_time_are_feasts(drawn):
     }
     found = entities([(name, ValueType[kind]) for name, kind in join_keys], columns)
     assert found.to_pylist() == [expected(join_keys, row) for row in rows]
-    assert with_suffix(found, b"\x00end").to_pylist() == [
-        expected(join_keys, row) + b"\x00end" for row in rows
+    assert between(b"a", found, b"\x00end").to_pylist() == [
+        b"a" + expected(join_keys, row) + b"\x00end" for row in rows
     ]
     for key, row in zip(found.to_pylist(), rows, strict=True):
         message = entity_key(key)

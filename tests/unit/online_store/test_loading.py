@@ -266,16 +266,16 @@ def test_a_load_that_is_killed_leaves_the_old_state_or_the_new(online, child):
     def work(pipe, run):
         from profilestore.online_store.database import Snapshot
 
-        put = Snapshot.put_many
+        put = Snapshot.put_whole
 
-        def slowly(self, part, items):
+        def slowly(self, items):
             # Long enough to be hit in the middle.
             items = list(items)
             for first in range(0, len(items), 50):
-                put(self, part, items[first : first + 50])
+                put(self, items[first : first + 50])
                 time.sleep(0.001)
 
-        Snapshot.put_many = slowly
+        Snapshot.put_whole = slowly
         pipe.send("begins")
         load_run(online, views, run)
         return "ends"
