@@ -35,7 +35,7 @@ JUDGED = {
 }
 GROWTH = [
     *(Shape(rows, 2_000_000, 20, 3) for rows in (10_000, 100_000, 1_000_000, 3_000_000)),
-    *(Shape(100_000, rows, 20, 1, features=4) for rows in (5_000_000, 15_000_000, 50_000_000)),
+    *(Shape(100_000, rows, 20, 1, features=4) for rows in (5_000_000, 16_000_000, 50_000_000)),
     *(Shape(100_000, 500_000, 20, views, features=4) for views in (1, 5, 20)),
 ]
 QUICK = {
@@ -43,8 +43,9 @@ QUICK = {
     Shape(100_000, 500_000, 90, 3): 6.0,
     Shape(5_000, 500_000, 1_000, 3): 20.0,
 }
-LONGEST_SECONDS = {"dask": 60.0}
-PATIENCE_SECONDS = 300.0
+LONGEST_SECONDS = {"dask": 45.0}
+# Growth is ours to show: Feast's store takes part while it answers soon.
+PATIENCE_SECONDS = {True: 300.0, False: 60.0}
 
 
 def main() -> None:
