@@ -2,7 +2,11 @@
 
 For each spine row and each view: among the view's rows with the same keys and an event time at or
 before the spine instant, the latest; of equal event times the one created last; null when it is
-older than the view's ttl. Written as:
+older than the view's ttl.
+
+Where the spine asks for most of the history, a view is one ASOF join of its rows, features and all,
+by event and created time together, so that ties are settled on the way. Where it asks for little of
+it, most features would be sorted for nothing, and it is written as:
 
     asked_0    the spine with this view's keys and instant
     history_0  the view's rows that some spine row could reach: keys, times, features
@@ -10,7 +14,7 @@ older than the view's ttl. Written as:
     latest_0   the rows of those event times, ties settled
     view_0     per spine row its row
 
-The ASOF join carries no features. It sorts whatever it is given, so it is given numbers, and the
+That ASOF join carries no features. It sorts whatever it is given, so it is given numbers, and the
 features are fetched afterwards for the rows that won.
 
 With `known_only` a row also has to have been created at or before the spine instant. After
@@ -39,6 +43,13 @@ ROWS_PER_SPINE_ROW = 20
 
 # Orders rows by event, then created. One wide integer: a window over a pair takes twice as long.
 _NEWNESS = "(history.event * 18446744073709551616::HUGEINT + history.created)"
+# A row that does not say when it was created comes before those that do.
+_NEWNESS_OR_FIRST = (
+    "(history.event * 18446744073709551616::HUGEINT "
+    "+ coalesce(history.created, -9223372036854775808))"
+)
+# The newest that a spine row may see.
+_HORIZON = "(spine.instant * 18446744073709551616::HUGEINT + 9223372036854775807)"
 
 
 def identifier(name: str) -> str:
@@ -147,19 +158,28 @@ def point_in_time_statement(
     ctes = []
     if spine_query is not None:
         ctes.append(f"{SPINE} AS MATERIALIZED (\n{spine_query}\n)")
+    carried = [_carries(view, reach, known_only) for view in views]
     for number, view in enumerate(views):
-        ctes.extend(_view_ctes(number, view, spine, reach, known_only))
+        if not carried[number]:
+            ctes.extend(_view_ctes(number, view, spine, reach, known_only))
     outputs = [
         f"spine.c{position} AS {identifier(column.name)}"
         for position, column in enumerate(spine.columns)
     ]
     joins = []
     for number, view in enumerate(views):
+        values = [f"view_{number}.f{position}" for position in range(len(view.features))]
+        if carried[number]:
+            joins.append(_carrying_join(number, view, spine, reach))
+            if view.ttl is not None:
+                fresh = f"view_{number}.event >= spine.instant - {view.ttl}"
+                values = [f"CASE WHEN {fresh} THEN {value} END" for value in values]
+        else:
+            joins.append(f"LEFT JOIN view_{number} ON view_{number}.nth = spine.nth")
         outputs += [
-            f"view_{number}.f{position} AS {identifier(output)}"
-            for position, (_, output) in enumerate(view.features)
+            f"{value} AS {identifier(output)}"
+            for value, (_, output) in zip(values, view.features, strict=True)
         ]
-        joins.append(f"LEFT JOIN view_{number} ON view_{number}.nth = spine.nth")
     head = f"WITH {', '.join(ctes)}\n" if ctes else ""
     return (
         f"{head}SELECT {', '.join(outputs)}\n"
@@ -261,6 +281,28 @@ def within(column: Column, first: int | None, last: int | None) -> list[str]:
         if bound is not None:
             conditions.append(f"{value} {sign} {f'{maker}({bound})' if maker else bound}")
     return conditions
+
+
+def _carries(view: View, reach: Reach | None, known_only: bool) -> bool:
+    """Whether the ASOF join carries the features."""
+    return not _narrow(view, reach) and not (known_only and view.created is not None)
+
+
+def _carrying_join(number: int, view: View, spine: Spine, reach: Reach | None) -> str:
+    keys = [f"k{position}" for position in range(len(view.keys))]
+    features = [f"f{position}" for position in range(len(view.features))]
+    same = "".join(
+        f"{spine_key(f'spine.c{position}', spine.columns[position].type, column.type)} "
+        f"= view_{number}.{key} AND "
+        for key, (position, column) in zip(keys, view.keys, strict=True)
+    )
+    event = "" if view.ttl is None else "history.event, "
+    columns = ", ".join([*keys, *(f"history.{feature}" for feature in features)])
+    return (
+        f"ASOF LEFT JOIN (\nSELECT {event}{columns}, {_NEWNESS_OR_FIRST} AS newness\n"
+        f"FROM (\n{_history(number, view, keys, reach, False)}\n) AS history\n"
+        f") AS view_{number}\nON {same}{_HORIZON} >= view_{number}.newness"
+    )
 
 
 def _view_ctes(

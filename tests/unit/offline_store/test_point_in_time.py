@@ -61,7 +61,17 @@ def test_keys_are_looked_for_first_where_few_are_asked_for():
     assert "SEMI JOIN asked_0" not in most
 
 
-def test_the_asof_join_carries_no_features():
+def test_where_most_is_asked_for_the_asof_join_carries_the_features():
+    reach = Reach(first=1, last=2, rows=500_000)
+    text = point_in_time_statement(SPINE, [VIEW], reach=reach)
+    assert "ASOF LEFT JOIN" in text
+    assert "found_0" not in text
+    # What was known has to be looked up.
+    known = point_in_time_statement(SPINE, [VIEW], reach=reach, known_only=True)
+    assert "found_0" in known
+
+
+def test_where_little_is_asked_for_the_asof_join_carries_no_features():
     text = point_in_time_statement(SPINE, [VIEW])
     found = text.split("found_0 AS")[1].split("latest_0 AS")[0]
     assert "ASOF JOIN" in found
