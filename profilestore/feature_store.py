@@ -16,6 +16,7 @@ import typeguard
 
 from profilestore.encoding import Feature
 from profilestore.errors import InputError, MissingStageError, ProfilestoreError
+from profilestore.instants import from_micros, to_micros
 from profilestore.lake import latest_snapshot
 from profilestore.settings import Settings
 
@@ -73,7 +74,6 @@ PEOPLE_COLUMNS = ("user_activity__last_event_at", "user_activity__events_lifetim
 
 # The beginning of time for a full materialisation: before any event that staging lets through.
 _BEGINNING = datetime(1980, 1, 1, tzinfo=UTC)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MATERIALIZED = "materialized.json"
 
 
@@ -380,9 +380,7 @@ def _from_records(
 ) -> list[dict[str, ViewRecord]]:
     build = text_key(views[0].join_keys[0])
     asked = [(view, [column.name for column in view.features]) for view in views]
-    found = store.read_records(
-        config, asked, [build(key) for key in keys], now=(now - _EPOCH) // timedelta(microseconds=1)
-    )
+    found = store.read_records(config, asked, [build(key) for key in keys], now=to_micros(now))
     rows: list[dict[str, ViewRecord]] = [{} for _ in keys]
     for (view, names), records in zip(asked, found, strict=True):
         columns = [
@@ -396,7 +394,7 @@ def _from_records(
             row[view.name] = ViewRecord(
                 view.name,
                 dict(zip(names, cells, strict=True)),
-                None if event is None else _EPOCH + timedelta(microseconds=event),
+                None if event is None else from_micros(event),
                 state,
             )
     return rows

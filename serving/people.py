@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from profilestore.errors import InputError
@@ -13,11 +12,11 @@ from profilestore.feature_store import (
     Materialized,
     Person,
 )
+from profilestore.instants import to_micros
 from serving.reads import Reads
 
 # Read when the online store is filled, and served from what was noted then.
 READS = Reads(PEOPLE_SERVICE, lambda feature: feature.column in PEOPLE_COLUMNS)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class People:
@@ -57,11 +56,11 @@ class People:
 
 
 def _place(person: Person) -> tuple[int, str]:
-    return -_microseconds(person.last_event_at), person.user_id
+    return -to_micros(person.last_event_at), person.user_id
 
 
 def _cursor(person: Person) -> str:
-    return f"{_microseconds(person.last_event_at)}.{person.user_id}"
+    return f"{to_micros(person.last_event_at)}.{person.user_id}"
 
 
 def _parse(cursor: str) -> tuple[int, str]:
@@ -72,8 +71,3 @@ def _parse(cursor: str) -> tuple[int, str]:
             "`after` is not a cursor of this list. Send what the page before gave as `next`."
         )
     return -int(at), user_id
-
-
-def _microseconds(at: datetime) -> int:
-    # Through integers: a float of seconds has no exact microseconds.
-    return (at - _EPOCH) // timedelta(microseconds=1)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from profilestore.encoding import Feature
 from profilestore.errors import ProfilestoreError
 from profilestore.feature_store import ViewRecord
+from profilestore.instants import from_micros
 from profilestore.settings import Settings
 from profilestore.sources import Clock
 from serving.deployment import Deployment
@@ -57,7 +58,6 @@ _SHAPES = {
     _INTERESTS: ("categories", {"categories", "shares", "event_counts", "last_event_at_us"}),
     _HISTORY: ("item_ids", {"item_ids", "event_types", "event_at_us"}),
 }
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # How many of those seen last are looked at for one whose profile has every block.
 _CANDIDATES = 50
 
@@ -309,7 +309,7 @@ def _plain(value: Any) -> Any:
 
 
 def _instant(microseconds: int | None) -> datetime | None:
-    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+    return None if microseconds is None else from_micros(microseconds)
 
 
 def _is_complete(profile: ProfileDocument) -> bool:

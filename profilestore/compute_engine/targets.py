@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 import pyarrow as pa
@@ -15,14 +15,13 @@ from feast.repo_config import RepoConfig
 
 from profilestore.compute_engine.redis_hashes import RedisHashes
 from profilestore.compute_engine.rows import Rows
+from profilestore.instants import from_micros, to_micros
 from profilestore.online_store import LMDBOnlineStore
 from profilestore.online_store.columns import records
 from profilestore.online_store.keys import entity_key
 from profilestore.online_store.loading import Load, commit
 from profilestore.online_store.record import NEVER
 from profilestore.online_store.response import to_proto
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ViewWriter(Protocol):
@@ -91,7 +90,7 @@ class _LMDBWriter:
     def __init__(self, load: Load, ended: list[tuple[Load, int | None]]) -> None:
         self._load = load
         self._ended = ended
-        self.since = None if load.since is None else _moment(load.since)
+        self.since = None if load.since is None else from_micros(load.since)
 
     def add(self, rows: Rows) -> None:
         load = self._load
@@ -107,9 +106,7 @@ class _LMDBWriter:
         load.add(rows.entities, packed)
 
     def end(self, whole_since: datetime | None) -> None:
-        micros = None
-        if whole_since is not None:
-            micros = (whole_since - _EPOCH) // timedelta(microseconds=1)
+        micros = None if whole_since is None else to_micros(whole_since)
         self._ended.append((self._load, micros))
 
 
@@ -184,9 +181,9 @@ class _AnyWriter:
         ]
         created: list[datetime | None] = [None] * len(rows.event)
         if rows.created is not None:
-            created = [None if at == NEVER else _moment(int(at)) for at in rows.created]
+            created = [None if at == NEVER else from_micros(int(at)) for at in rows.created]
         data = [
-            (entity_key(key), features, _moment(int(event)), learned)
+            (entity_key(key), features, from_micros(int(event)), learned)
             for key, features, event, learned in zip(
                 rows.entities.to_pylist(), values, rows.event, created, strict=True
             )
@@ -202,7 +199,3 @@ class _AnyWriter:
 
 def _messages(kind: str, column: pa.Array) -> list[Value]:
     return [to_proto(kind, value) for value in column.to_pylist()]
-
-
-def _moment(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)

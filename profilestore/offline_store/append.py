@@ -31,6 +31,7 @@ from feast.data_source import DataSource
 from feast.feature_view import DUMMY_ENTITY_ID, FeatureView
 from feast.repo_config import RepoConfig
 
+from profilestore.disk import to_disk
 from profilestore.errors import InputError, MissingStageError
 from profilestore.lake import attach_lake, connect
 from profilestore.offline_store.connections import LakeLocation, cursor, writable_database
@@ -123,19 +124,11 @@ def _write(
 ) -> None:
     try:
         connection.execute(f"COPY ({select}) TO {literal(str(unfinished))} (FORMAT parquet)")
-        _to_disk(unfinished)
+        to_disk(unfinished)
         unfinished.replace(target)
-        _to_disk(target.parent)
+        to_disk(target.parent)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _to_folder(

@@ -12,7 +12,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from feast.monitoring.monitoring_utils import monitoring_table_meta, normalize_m
 from feast.repo_config import RepoConfig
 
 from profilestore.errors import InputError
+from profilestore.instants import from_micros, to_micros
 from profilestore.offline_store.connections import cursor
 from profilestore.offline_store.point_in_time import Column, identifier, within
 from profilestore.offline_store.source import (
@@ -42,7 +43,6 @@ METRIC_TYPES = ("feature", "feature_view", "feature_service", "job")
 QUANTILES = {"p50": 0.50, "p75": 0.75, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 BUSY_SECONDS = 30.0
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NONE_YET: dict[str, Any] = dict.fromkeys(
     ("mean", "stddev", "min_val", "max_val", *QUANTILES, "histogram")
 )
@@ -89,7 +89,8 @@ def feature_metrics(
                 statistics.append(_Values(feature, n, column, top_n))
         if not statistics:
             return []
-        conditions = within(event, _micros(start_date), _micros(end_date))
+        bounds = [None if date is None else to_micros(date) for date in (start_date, end_date)]
+        conditions = within(event, *bounds)
         where_sql = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         given = ", ".join(s.given() for s in statistics)
         totals = ", ".join(total for s in statistics for total in s.totals())
@@ -253,7 +254,7 @@ def max_timestamp(
             f"SELECT max({instant}) FROM {relation(source, config)} AS source"
         ).fetchall()
     latest = rows[0][0]
-    return None if latest is None else _EPOCH + timedelta(microseconds=latest)
+    return None if latest is None else from_micros(latest)
 
 
 def ensure_tables(config: RepoConfig) -> None:
@@ -391,11 +392,3 @@ def _stored(value: Any) -> Any:
     if isinstance(value, (dict, list)):
         return json.dumps(value)
     return value
-
-
-def _micros(moment: datetime | None) -> int | None:
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return int((moment - _EPOCH) // timedelta(microseconds=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from feast.utils import compute_non_entity_date_range
 from pydantic import Field, model_validator
 
 from profilestore.errors import InputError
+from profilestore.instants import MICROSECOND, from_micros, to_micros
 from profilestore.offline_store import monitoring
 from profilestore.offline_store.append import append
 from profilestore.offline_store.connections import NOTHING, cursor
@@ -66,8 +67,6 @@ from profilestore.offline_store.spine import (
 )
 from profilestore.offline_store.types import joinable
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 # Longer than any history; keeps `instant - ttl` inside 64 bits.
 LONGEST_TTL = 2**61
 
@@ -170,7 +169,7 @@ class NativeDuckDBOfflineStore(OfflineStore):  # type: ignore[misc]
                 start, end = compute_non_entity_date_range(
                     feature_views, start_date=start_date, end_date=end_date
                 )
-                rows = _changes(sources, _micros(start), _micros(end))
+                rows = _changes(sources, to_micros(start), to_micros(end))
             else:
                 rows = spine_rows(entity_df)
             spine = describe_spine(rows, connection)
@@ -194,8 +193,8 @@ class NativeDuckDBOfflineStore(OfflineStore):  # type: ignore[misc]
             return RetrievalMetadata(
                 features=feature_refs,
                 keys=[c.name for n, c in enumerate(spine.columns) if n != spine.time],
-                min_event_timestamp=_moment(reach.first) if reach else None,
-                max_event_timestamp=_moment(reach.last) if reach else None,
+                min_event_timestamp=from_micros(reach.first) if reach else None,
+                max_event_timestamp=from_micros(reach.last) if reach else None,
             )
 
         spine_query = None
@@ -628,8 +627,8 @@ def _pull(
     statement = build(
         view,
         names,
-        None if start_date is None else _micros(start_date),
-        None if end_date is None else _micros(end_date),
+        None if start_date is None else to_micros(start_date),
+        None if end_date is None else to_micros(end_date),
     )
     if not join_keys:
         names.append(DUMMY_ENTITY_ID)
@@ -662,14 +661,3 @@ def _batch_source_of(feature_view: FeatureView) -> DataSource:
 def _staging_path(config: RepoConfig) -> Path | None:
     staging = config.offline_store.staging_path
     return None if staging is None else repo_root(config) / staging
-
-
-def _micros(moment: datetime) -> int:
-    """Microseconds since 1970; a naive time is UTC."""
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return int((moment - EPOCH) // MICROSECOND)
-
-
-def _moment(micros: int) -> datetime:
-    return EPOCH + timedelta(microseconds=micros)

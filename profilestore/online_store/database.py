@@ -27,6 +27,7 @@ from typing import Any
 
 import lmdb
 
+from profilestore.disk import to_disk
 from profilestore.errors import InputError, ProfilestoreError
 
 FORMAT = b"1"
@@ -103,8 +104,7 @@ class Database:
             try:
                 new.mkdir()
                 opened.copy(str(new), compact=True)
-                with (new / "data.mdb").open("rb") as file:
-                    os.fsync(file.fileno())
+                to_disk(new / "data.mdb")
                 self._point(new.name)
             except BaseException:
                 if self._named() != new.name:

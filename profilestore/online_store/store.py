@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -24,6 +24,7 @@ from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from feast.utils import _get_entity_key_protos, _get_unique_entities
 
 from profilestore.errors import InputError
+from profilestore.instants import MICROSECOND, from_micros, to_micros
 from profilestore.online_store import response
 from profilestore.online_store.database import BATCH, ENTITIES, LIVE, Database, Snapshot, database
 from profilestore.online_store.keys import VIEW, entity_bytes, entity_key, short
@@ -55,9 +56,6 @@ from profilestore.online_store.vectors import (
     search,
     vector_feature,
 )
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 Push = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
@@ -171,7 +169,7 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
             values = None
             if state == "fresh" or (state == "stale" and keep):
                 values = {name: column[n] for name, column in zip(wanted, columns, strict=True)}
-            rows.append((None if event is None else _moment(event), values))
+            rows.append((None if event is None else from_micros(event), values))
         return rows
 
     async def online_read_async(
@@ -528,7 +526,7 @@ def _pushed(table: FeatureView, schema: Schema, row: Push) -> Pushed:
     return Pushed(
         entity_bytes(key),
         natives,
-        Stamp(_micros(event), NEVER if learned is None else _micros(learned), 0),
+        Stamp(to_micros(event), NEVER if learned is None else to_micros(learned), 0),
     )
 
 
@@ -574,7 +572,7 @@ def _document(
         if field.name in wanted
     }
     values["distance"] = Value(float_val=found.distance)
-    return _moment(found.record.stamp.event), entity, values
+    return from_micros(found.record.stamp.event), entity, values
 
 
 def _schema(table: FeatureView) -> Schema:
@@ -588,7 +586,7 @@ def _kinds(table: FeatureView) -> dict[str, str]:
 def _lifetime(table: FeatureView) -> int | None:
     """The view's ttl in microseconds; None is for ever."""
     ttl = getattr(table, "ttl", None)
-    return ttl // _MICROSECOND if ttl else None
+    return ttl // MICROSECOND if ttl else None
 
 
 @lru_cache(maxsize=256)
@@ -599,14 +597,3 @@ def _resolved(root: Path, path: str) -> Path:
 
 def _now() -> int:
     return time.time_ns() // 1_000
-
-
-def _micros(moment: datetime) -> int:
-    """Microseconds since 1970; a naive time is UTC."""
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def _moment(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)

@@ -24,6 +24,11 @@ from profilestore.online_store.response import to_proto
 
 # Above this many vectors the exact search of one query takes longer than ten milliseconds.
 MOST_EXACT = 100_000
+# Threads that enter an almost empty graph at once do not see each other's nodes, and can leave
+# some that no search reaches: the first ones are added by one thread.
+_ADDED_ALONE = 1_000
+# An index asked for more than one in so many of its vectors compares them all instead.
+_ONE_IN = 10
 _METRICS = {
     "l2": "l2sq",
     "euclidean": "l2sq",
@@ -127,7 +132,10 @@ class Vectors:
             from usearch.index import Index
 
             self._index = Index(ndim=size, metric=metric, dtype="f32")
-            self._index.add(np.arange(len(kept)), matrix)
+            alone, together = np.split(np.arange(len(kept)), [_ADDED_ALONE])
+            self._index.add(alone, matrix[alone], threads=1)
+            if len(together):
+                self._index.add(together, matrix[together])
         else:
             self._matrix = matrix
             self._norms = np.linalg.norm(matrix, axis=1)
@@ -138,7 +146,8 @@ class Vectors:
         if count == 0:
             return []
         if self._index is not None:
-            found = self._index.search(query, count)
+            every = count * _ONE_IN > len(self.entities)
+            found = self._index.search(query, count, exact=every)
             distances = np.asarray(found.distances, np.float64)
             if self._metric == "l2sq":
                 distances = np.sqrt(np.maximum(distances, 0))

@@ -18,6 +18,7 @@ import stat
 from pathlib import Path
 from typing import Protocol
 
+from profilestore.disk import to_disk
 from profilestore.errors import InputError
 from profilestore.settings import Settings
 
@@ -125,11 +126,7 @@ def _create_key_file(path: Path) -> None:
             os.link(draft, path)
         except FileExistsError:
             return
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        to_disk(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import duckdb
 
+from profilestore.disk import to_disk
 from profilestore.errors import InputError
 from profilestore.settings import Settings
 from profilestore.sources.clock import ACTIVE_FILE, CLOCK_FILE, Clock, Shift, read_clock_file
@@ -188,10 +189,10 @@ def _write(source: Source, tables: RawTables, clock: Clock, raw: Path) -> RawLog
         # All that can run out of space happens before the first rename.
         active_draft.write_text(_json(about), "utf-8")
         for file in (*draft.iterdir(), draft, active_draft):
-            _sync(file)
+            to_disk(file)
         _swap(draft, folder)
         active_draft.replace(raw / ACTIVE_FILE)
-        _sync(raw)
+        to_disk(raw)
     finally:
         _tidy(raw)
     return RawLog(source.name, source.origin, folder, rows, clock)
@@ -219,11 +220,3 @@ def _write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path
 
 def _json(values: Mapping[str, str]) -> str:
     return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

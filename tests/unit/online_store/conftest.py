@@ -21,10 +21,10 @@ from feast.type_map import python_values_to_proto_values
 from feast.types import Float32, Int64, String
 from feast.value_type import ValueType
 
+from profilestore.instants import to_micros
 from profilestore.online_store import LMDBOnlineStore
 from profilestore.online_store.columns import declared, entities, records
 from profilestore.online_store.loading import commit
-from profilestore.online_store.store import _micros
 
 USER = Entity(name="user", join_keys=["user_id"], value_type=ValueType.STRING)
 ACTIVITY = [("clicks", Int64), ("score", Float32), ("tag", String)]
@@ -134,12 +134,12 @@ class _Filled:
             values = [values.get(field.name) for _, values, _, _ in self._rows]
             column = pa.array(values)
             columns[field.name] = declared(column, field.dtype.to_value_type(), field.name)
-        created = [-(2**63) if c is None else _micros(c) for _, _, _, c in self._rows]
+        created = [-(2**63) if c is None else to_micros(c) for _, _, _, c in self._rows]
         packed = records(
             load.schema,
             load.position,
             columns,
-            event=np.array([_micros(e) for _, _, e, _ in self._rows], np.int64),
+            event=np.array([to_micros(e) for _, _, e, _ in self._rows], np.int64),
             created=np.array(created, np.int64),
             written=load.written,
             run=load.run,
@@ -176,7 +176,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     """Set the store's clock."""
 
     def set_to(moment: datetime) -> None:
-        monkeypatch.setattr("profilestore.online_store.store._now", lambda: _micros(moment))
+        monkeypatch.setattr("profilestore.online_store.store._now", lambda: to_micros(moment))
 
     set_to(NOON)
     return set_to

@@ -14,10 +14,10 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.types import Array, Float32, Float64, Int32, Int64, Map, String
 
 from profilestore.errors import InputError, ProfilestoreError
+from profilestore.instants import to_micros
 from profilestore.online_store.database import BATCH, ENTITIES, LIVE
 from profilestore.online_store.loading import commit
 from profilestore.online_store.response import to_proto
-from profilestore.online_store.store import _micros
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -106,8 +106,8 @@ def test_times_are_kept_to_the_microsecond(online, way):
     getattr(online, way)(view, ("a", values(1), event, created), ("b", values(2), event, None))
     key = text_key("user_id")
     (found,) = online.store.read_records(online.config, [(view, ["clicks"])], [key("a"), key("b")])
-    assert list(found.events) == [_micros(event)] * 2
-    assert list(found.created) == [_micros(created), None]
+    assert list(found.events) == [to_micros(event)] * 2
+    assert list(found.created) == [to_micros(created), None]
     assert online.read(view, "a")[0][0] == event
 
 
@@ -144,7 +144,7 @@ def test_the_caller_may_say_what_time_it_is(online, clock):
     view = online.view(ttl=HOUR)
     online.push(view, ("a", values(1), NOON, None))
     read = lambda now: online.store.read_records(  # noqa: E731
-        online.config, [(view, ["clicks"])], [text_key("user_id")("a")], now=_micros(now)
+        online.config, [(view, ["clicks"])], [text_key("user_id")("a")], now=to_micros(now)
     )[0]
     assert read(NOON + HOUR).columns["clicks"][0] == 1
     assert read(NOON + HOUR + TICK).columns["clicks"][0] is None

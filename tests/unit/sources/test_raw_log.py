@@ -137,7 +137,7 @@ def test_an_interrupt_leaves_no_trace(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(raw_log, "_sync", interrupted)
+    monkeypatch.setattr(raw_log, "to_disk", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write("movielens")
     assert list(home.raw.iterdir()) == []
