@@ -24,7 +24,7 @@ import lmdb
 import matplotlib as mpl
 import numpy as np
 from child import Failed, answer, measure
-from result import Figure, write_result
+from result import Figure, show, write_result
 from workload import FIRST, NOW, Shape, entity_keys, feast_repo, quiet, redis_server, write_workload
 
 mpl.use("Agg")
@@ -87,9 +87,7 @@ def main() -> None:
         )
     path = write_result("materialize", figures, quick=given.quick)
     _plot(points, path.with_suffix(".png"))
-    for one in figures:
-        beside = "" if one.ratio is None else f"   {one.ratio:.2f} x {one.peer}"
-        print(f"{one.case:60s} {one.metric:32s} {one.value:9.2f} {one.unit}{beside}")
+    show(figures)
     print("\n".join(["", *(short or ["all that is wanted is reached"]), str(path)]))
 
 

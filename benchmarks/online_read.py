@@ -24,7 +24,7 @@ import lmdb
 import matplotlib as mpl
 import numpy as np
 from child import answer, measure
-from result import Figure, write_result
+from result import Figure, show, write_result
 from workload import FIRST, NOW, Shape, entity_keys, feast_repo, quiet, redis_server, write_workload
 
 mpl.use("Agg")
@@ -75,9 +75,7 @@ def main() -> None:
                 short.append(f"{case}: {ours} {ratio:.1f} x Feast SQLite, wanted 20")
     path = write_result("online_read", figures, quick=given.quick)
     _plot(found, path.with_suffix(".png"))
-    for one in figures:
-        beside = "" if one.ratio is None else f"   {one.ratio:.2f} x {one.peer}"
-        print(f"{one.case:66s} {one.metric:38s} {one.value:8.3f} {one.unit}{beside}")
+    show(figures)
     print("\n".join(["", *(short or ["all that is wanted is reached"]), str(path)]))
 
 

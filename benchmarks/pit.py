@@ -21,7 +21,7 @@ import duckdb
 import matplotlib as mpl
 import pyarrow.parquet as pq
 from child import Failed, answer, measure, seconds
-from result import Figure, write_result
+from result import Figure, show, write_result
 from workload import Shape, feast_repo, quiet, refs, write_workload
 
 mpl.use("Agg")
@@ -66,9 +66,7 @@ def main() -> None:
         # After each: the largest shapes may be too large for a machine.
         path = write_result("pit", figures, quick=given.quick)
         _plot(points, path.with_suffix(".png"))
-    for figure in figures:
-        beside = "" if figure.ratio is None else f"   {figure.ratio:.2f} x {figure.peer}"
-        print(f"{figure.case:78s} {figure.metric:12s} {figure.value:9.2f} {figure.unit}{beside}")
+    show(figures)
     short = [
         f"{shape}: wanted {wanted} x stock DuckDB"
         for shape, wanted in judged.items()

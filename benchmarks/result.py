@@ -44,6 +44,15 @@ def write_result(name: str, figures: Sequence[Figure], *, quick: bool) -> Path:
     return path
 
 
+def show(figures: Sequence[Figure]) -> None:
+    """Print the figures, a line each."""
+    case = max(len(figure.case) for figure in figures)
+    metric = max(len(figure.metric) for figure in figures)
+    for one in figures:
+        beside = "" if one.ratio is None else f"   {one.ratio:.2f} x {one.peer}"
+        print(f"{one.case:{case}} {one.metric:{metric}} {one.value:9.3f} {one.unit}{beside}")
+
+
 def machine() -> dict[str, str | int]:
     """Processor, cores, memory and system, as the system tells them."""
     facts = Path("/proc/cpuinfo")

@@ -17,14 +17,7 @@ import pyarrow as pa
 from profilestore.errors import InputError, MissingStageError
 from profilestore.offline_store.point_in_time import Column, identifier, literal
 from profilestore.offline_store.source import describe, first_line
-from profilestore.offline_store.types import (
-    FLOATS,
-    INTEGERS,
-    TIMESTAMPS,
-    UNTYPED,
-    element,
-    kind,
-)
+from profilestore.offline_store.types import TIMESTAMPS, UNTYPED, element, family, kind
 
 INCOMING = "profilestore_incoming"
 
@@ -154,15 +147,9 @@ def _rounds(given: str, wanted: str) -> bool:
 
 def _family(duckdb_type: str) -> str:
     name = kind(duckdb_type)
-    if name in INTEGERS | FLOATS | {"DECIMAL"}:
-        return "number"
-    if name in ("VARCHAR", "ENUM", "UUID", "JSON"):
-        return "text"
-    if name in TIMESTAMPS:
-        return "time"
     if name == "LIST":
         return f"{_family(element(duckdb_type))}[]"
-    return name
+    return "text" if name == "JSON" else family(duckdb_type)
 
 
 def _advice(given: Column, wanted: Column) -> str:

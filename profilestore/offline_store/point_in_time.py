@@ -42,9 +42,8 @@ SPINE = "profilestore_spine"
 ROWS_PER_SPINE_ROW = 20
 
 # Orders rows by event, then created. One wide integer: a window over a pair takes twice as long.
-_NEWNESS = "(history.event * 18446744073709551616::HUGEINT + history.created)"
 # A row that does not say when it was created comes before those that do.
-_NEWNESS_OR_FIRST = (
+_NEWNESS = (
     "(history.event * 18446744073709551616::HUGEINT "
     "+ coalesce(history.created, -9223372036854775808))"
 )
@@ -299,7 +298,7 @@ def _carrying_join(number: int, view: View, spine: Spine, reach: Reach | None) -
     event = "" if view.ttl is None else "history.event, "
     columns = ", ".join([*keys, *(f"history.{feature}" for feature in features)])
     return (
-        f"ASOF LEFT JOIN (\nSELECT {event}{columns}, {_NEWNESS_OR_FIRST} AS newness\n"
+        f"ASOF LEFT JOIN (\nSELECT {event}{columns}, {_NEWNESS} AS newness\n"
         f"FROM (\n{_history(number, view, keys, reach, False)}\n) AS history\n"
         f") AS view_{number}\nON {same}{_HORIZON} >= view_{number}.newness"
     )

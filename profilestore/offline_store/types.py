@@ -127,10 +127,11 @@ def arrow_type(given: pa.DataType) -> pa.DataType:
 
 def joinable(spine_type: str, history_type: str) -> bool:
     """Whether `spine key = history key` can be true for some values without a guess."""
-    return spine_type == UNTYPED or _family(spine_type) == _family(history_type)
+    return spine_type == UNTYPED or family(spine_type) == family(history_type)
 
 
-def _family(duckdb_type: str) -> str:
+def family(duckdb_type: str) -> str:
+    """The types whose values can be compared with this one's, as one word."""
     name = kind(duckdb_type)
     if name in INTEGERS | FLOATS | {"DECIMAL"}:
         return "number"

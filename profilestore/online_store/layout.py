@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Any
 
 from profilestore.errors import InputError
 from profilestore.online_store.database import VIEWS, Snapshot
 from profilestore.online_store.keys import VIEW
-from profilestore.online_store.record import Schema
+from profilestore.online_store.record import Schema, run_number, stamp_of
 
 _NEXT = b"\x00next"
 _MOST_SCHEMAS = 2**16
@@ -42,10 +44,24 @@ class Layout:
     loads: int = 0
     erasures: int = 0
 
-    @property
+    @cached_property
     def suffix(self) -> bytes:
         """The end of its keys."""
         return VIEW.pack(self.number)
+
+    def newer(self, batch: Any, live: Any) -> Any:
+        """The buffer that counts of a materialised and a pushed record; either may be None."""
+        if batch is not None and run_number(batch) < self.floor:
+            batch = None
+        if live is None or (batch is not None and stamp_of(batch) >= stamp_of(live)):
+            return batch
+        return live
+
+    def records(self, snapshot: Snapshot, part: bytes) -> Iterator[tuple[bytes, Any]]:
+        """All of the view's keys and buffers in a part, in key order."""
+        for key, buffer in snapshot.begin_with(part, b""):
+            if key[-VIEW.size :] == self.suffix:
+                yield key, buffer
 
     def with_schema(self, schema: Schema) -> tuple[Layout, int]:
         """A layout that has this schema, and the schema's position."""

@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from profilestore.errors import ProfilestoreError
 from profilestore.online_store.columns import between
 from profilestore.online_store.database import BATCH, ENTITIES, LIVE, Database, Snapshot
-from profilestore.online_store.keys import LONGEST, VIEW, short
+from profilestore.online_store.keys import LONGEST, short
 from profilestore.online_store.layout import Layout, make_layout, read_layout, write_layout
 from profilestore.online_store.record import Schema, run_number, stamp_of
 
@@ -175,11 +175,8 @@ def _put(snapshot: Snapshot, layout: Layout, rows: pa.Table, *, overwrite: bool)
         longest = pc.max(pc.binary_length(keys)).as_py() or 0
         if longest > LONGEST:
             whole = keys.to_pylist()
-            shortened = [short(key) for key in whole]
-            for key, entity in zip(shortened, whole, strict=True):
-                if key is not entity:
-                    snapshot.put(ENTITIES, key, entity)
-            keys = pa.array(shortened, pa.binary())
+            note_long(snapshot, whole)
+            keys = pa.array([short(key) for key in whole], pa.binary())
         records = batch.column("record").to_pylist()
         if overwrite:
             whole_keys = between(BATCH, keys, layout.suffix).to_pylist()
@@ -197,21 +194,24 @@ def _put(snapshot: Snapshot, layout: Layout, rows: pa.Table, *, overwrite: bool)
         snapshot.put_many(BATCH, newer)
 
 
+def note_long(snapshot: Snapshot, entities: Iterable[bytes]) -> None:
+    """Keep the whole of those entities whose keys only have a digest."""
+    for entity in entities:
+        shortened = short(entity)
+        if shortened is not entity:
+            snapshot.put(ENTITIES, shortened, entity)
+
+
 def _drop_superseded(snapshot: Snapshot, layout: Layout) -> bool:
     """Delete pushed records that are no longer the newer ones; whether any is left."""
-    ours = [
-        (key, stamp_of(value))
-        for key, value in snapshot.begin_with(LIVE, b"")
-        if key[-VIEW.size :] == layout.suffix
-    ]
-    gone = []
-    for key, stamp in ours:
-        found = snapshot.get(BATCH, key)
-        # One below the floor is gone, and supersedes nothing.
-        if found is not None and run_number(found) >= layout.floor and stamp_of(found) >= stamp:
+    left, gone = 0, []
+    for key, pushed in layout.records(snapshot, LIVE):
+        if layout.newer(snapshot.get(BATCH, key), pushed) is pushed:
+            left += 1
+        else:
             gone.append(key)
     snapshot.delete(LIVE, gone)
-    return len(gone) < len(ours)
+    return left > 0
 
 
 def _own_file(folder: Path) -> tuple[IO[bytes], Path]:

@@ -17,7 +17,6 @@ from profilestore.online_store.record import (
     Stamp,
     run_number,
     schema_number,
-    stamp_of,
 )
 
 State = Literal["fresh", "stale", "missing"]
@@ -82,7 +81,7 @@ def read_views(
         buffers = [batch.get(entity + suffix) for entity in entities]
         if layout.pushed:
             newer = [live.get(entity + suffix) for entity in entities]
-            buffers = [_newer(a, b, layout) for a, b in zip(buffers, newer, strict=True)]
+            buffers = [layout.newer(a, b) for a, b in zip(buffers, newer, strict=True)]
         found.append(_view_records(buffers, layout, wanted, oldest, stale_values))
     return found
 
@@ -101,7 +100,7 @@ def read_rows(
     keys = [entity + layout.suffix for entity in entities]
     batch = snapshot.get_many(BATCH, keys)
     live = snapshot.get_many(LIVE, keys) if layout.pushed else {}
-    buffers = [_newer(batch.get(key), live.get(key), layout) for key in keys]
+    buffers = [layout.newer(batch.get(key), live.get(key)) for key in keys]
     present = [buffer for buffer in buffers if buffer is not None]
     rows = iter(_rows(layout, present, wanted))
     return [None if buffer is None else next(rows) for buffer in buffers]
@@ -121,22 +120,23 @@ class Scan:
     def materialised(self) -> Iterator[tuple[bytes, Row]]:
         """What materialisations wrote, pushed over or not."""
         floor = self._layout.floor
-        rows = (one for one in self._part(BATCH) if run_number(one[1]) >= floor)
+        every = self._layout.records(self._snapshot, BATCH)
+        rows = (one for one in every if run_number(one[1]) >= floor)
         while some := list(islice(rows, _SCANNED)):
             decoded = _rows(self._layout, [buffer for _, buffer in some], self._wanted)
-            for (entity, _), row in zip(some, decoded, strict=True):
+            for (key, _), row in zip(some, decoded, strict=True):
                 if row.stamp.event >= self._oldest:
-                    yield entity, row
+                    yield key[: -VIEW.size], row
 
     def pushed(self) -> dict[bytes, Row]:
         """What was pushed and is the newer."""
         if not self._layout.pushed:
             return {}
         newer = []
-        for entity, buffer in self._part(LIVE):
-            batch = self._snapshot.get(BATCH, entity + self._layout.suffix)
-            if _newer(batch, buffer, self._layout) is buffer:
-                newer.append((entity, buffer))
+        for key, buffer in self._layout.records(self._snapshot, LIVE):
+            batch = self._snapshot.get(BATCH, key)
+            if self._layout.newer(batch, buffer) is buffer:
+                newer.append((key[: -VIEW.size], buffer))
         decoded = _rows(self._layout, [buffer for _, buffer in newer], self._wanted)
         return {
             entity: row
@@ -159,21 +159,6 @@ class Scan:
         found = self._snapshot.get(ENTITIES, entity)
         assert found is not None  # written with the record
         return bytes(found)
-
-    def _part(self, part: bytes) -> Iterator[tuple[bytes, Any]]:
-        suffix = self._layout.suffix
-        for key, value in self._snapshot.begin_with(part, b""):
-            if key[-VIEW.size :] == suffix:
-                yield key[: -VIEW.size], value
-
-
-def _newer(batch: Any, live: Any, layout: Layout) -> Any:
-    """The buffer that counts of a materialised and a pushed record."""
-    if batch is not None and run_number(batch) < layout.floor:
-        batch = None
-    if live is None or (batch is not None and stamp_of(batch) >= stamp_of(live)):
-        return batch
-    return live
 
 
 def _decoded(layout: Layout, buffers: Sequence[Any], wanted: Sequence[Feature]) -> Records:

@@ -27,7 +27,7 @@ from profilestore.errors import InputError
 from profilestore.instants import MICROSECOND, from_micros, to_micros
 from profilestore.online_store import response
 from profilestore.online_store.database import BATCH, ENTITIES, LIVE, Database, Snapshot, database
-from profilestore.online_store.keys import VIEW, entity_bytes, entity_key, short
+from profilestore.online_store.keys import entity_bytes, entity_key, short
 from profilestore.online_store.layout import (
     forget_layout,
     layouts,
@@ -35,7 +35,7 @@ from profilestore.online_store.layout import (
     read_layout,
     write_layout,
 )
-from profilestore.online_store.loading import Load, sweep
+from profilestore.online_store.loading import Load, note_long, sweep
 from profilestore.online_store.reading import (
     Row,
     Scan,
@@ -291,7 +291,7 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
                 for entity, (stamp, values) in put.items()
             ]
             snapshot.put_many(LIVE, sorted(items))
-            _note_long(snapshot, put)
+            note_long(snapshot, put)
             write_layout(
                 snapshot,
                 config.project,
@@ -490,14 +490,9 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
             return
         with store.write() as snapshot:
             known = layouts(snapshot, config.project)
-            suffixes = {known[name].suffix for name in names if name in known}
-            for part in (BATCH, LIVE):
-                gone = [
-                    key
-                    for key, _ in snapshot.begin_with(part, b"")
-                    if key[-VIEW.size :] in suffixes
-                ]
-                snapshot.delete(part, gone)
+            for name in known.keys() & set(names):
+                for part in (BATCH, LIVE):
+                    snapshot.delete(part, [key for key, _ in known[name].records(snapshot, part)])
             _drop_unnamed(snapshot)
             for name in names:
                 forget_layout(snapshot, config.project, name)
@@ -530,23 +525,11 @@ def _pushed(table: FeatureView, schema: Schema, row: Push) -> Pushed:
     )
 
 
-def _note_long(snapshot: Snapshot, entities: Iterable[bytes]) -> None:
-    """Keep the whole of those entities whose keys only have a digest."""
-    for entity in entities:
-        shortened = short(entity)
-        if shortened is not entity:
-            snapshot.put(ENTITIES, shortened, entity)
-
-
 def _drop_gone(snapshot: Snapshot, project: str) -> None:
     """Delete materialised records of entities that their source no longer has."""
-    floors = {layout.suffix: layout.floor for layout in layouts(snapshot, project).values()}
-    gone = []
-    for key, value in snapshot.begin_with(BATCH, b""):
-        floor = floors.get(key[-VIEW.size :], 0)
-        if run_number(value) < floor:
-            gone.append(key)
-    snapshot.delete(BATCH, gone)
+    for layout in layouts(snapshot, project).values():
+        every = layout.records(snapshot, BATCH)
+        snapshot.delete(BATCH, [key for key, value in every if run_number(value) < layout.floor])
 
 
 def _drop_unnamed(snapshot: Snapshot) -> None:
