@@ -107,7 +107,7 @@ def _child(case: dict[str, Any]) -> None:
         ways[RECORDS] = _records_read(stores[OURS], shape, keys)
         columns = ways[RECORDS]()
         for n, view in enumerate(columns):
-            for name, values in view.columns.items():
+            for name, values in view[1].items():
                 assert list(values) == answers[0][f"view_{n}__{name}"], "read_records differs"
         ways["limit"] = _bare_read(bare, shape, keys)
         found[entities] = _in_turn(ways)
@@ -129,7 +129,13 @@ def _records_read(store: Any, shape: Shape, keys: list[str]) -> Callable[[], Any
     asked = [(view, [feature.name for feature in view.features]) for view in views]
     build = text_key("user_id")
     online = store._get_provider().online_store
-    return lambda: online.read_records(store.config, asked, [build(key) for key in keys])
+
+    def read() -> Any:
+        found = online.read_records(store.config, asked, [build(key) for key in keys])
+        # Python's values are made of what is stored when they are asked for.
+        return [(view.events, view.columns) for view in found]
+
+    return read
 
 
 def _bare_store(store: Any, folder: Path, shape: Shape) -> lmdb.Environment:

@@ -10,11 +10,12 @@ it, most features would be sorted for nothing, and it is written as:
 
     asked_0    the spine with this view's keys and instant
     history_0  the view's rows that some spine row could reach: keys, times, features
-    found_0    per spine row, the latest event time (ASOF), if the ttl allows it
+    found_0    per spine row, the latest event time, if the ttl allows it: by an ASOF join, or where
+               few spine rows share a key, by a join and a maximum
     latest_0   the rows of those event times, ties settled
     view_0     per spine row its row
 
-That ASOF join carries no features. It sorts whatever it is given, so it is given numbers, and the
+Neither carries features: an ASOF join sorts whatever it is given, so it is given numbers, and the
 features are fetched afterwards for the rows that won.
 
 With `known_only` a row also has to have been created at or before the spine instant. After
@@ -31,8 +32,9 @@ is visible already is never an answer. Without those, the last visible row is th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from profilestore.offline_store.types import kind, microseconds, portable, spine_key
 
@@ -40,6 +42,10 @@ SPINE = "profilestore_spine"
 
 # Below this many history rows per spine row, nearly all keys are asked for.
 ROWS_PER_SPINE_ROW = 20
+
+# Up to so many spine rows a key, comparing each history row with all of its key's is quicker than
+# the sort of an ASOF join.
+MOST_REPEATS = 10
 
 # Orders rows by event, then created. One wide integer: a window over a pair takes twice as long.
 # A row that does not say when it was created comes before those that do.
@@ -116,11 +122,13 @@ class Reach:
     Attributes:
         first, last: the first and the last instant, in microseconds since 1970.
         rows: how many rows.
+        repeats: positions of key columns -> how many rows have the keys of an average row.
     """
 
     first: int
     last: int
     rows: int
+    repeats: Mapping[tuple[int, ...], float] = field(default_factory=dict)
 
 
 def spine_statement(spine: Spine, relation: str) -> str:
@@ -284,7 +292,7 @@ def within(column: Column, first: int | None, last: int | None) -> list[str]:
 
 def _carries(view: View, reach: Reach | None, known_only: bool) -> bool:
     """Whether the ASOF join carries the features."""
-    return not _narrow(view, reach) and not (known_only and view.created is not None)
+    return not is_narrow(view, reach) and not (known_only and view.created is not None)
 
 
 def _carrying_join(number: int, view: View, spine: Spine, reach: Reach | None) -> str:
@@ -321,13 +329,18 @@ def _view_ctes(
     yield f"history_{number} AS {once} (\n{_history(number, view, keys, reach, known_only)}\n)"
 
     fresh = "" if view.ttl is None else f"WHERE history.event >= asked.instant - {view.ttl}\n"
-    from_spine = ", ".join(f"asked.{name}" for name in ("nth", "instant", *keys))
+    if _takes_maximum(view, reach):
+        join, event, group = "JOIN", "max(history.event) AS event", "GROUP BY asked.nth\n"
+        from_spine = ", ".join(f"any_value(asked.{name}) AS {name}" for name in ("instant", *keys))
+    else:
+        join, event, group = "ASOF JOIN", "history.event", ""
+        from_spine = ", ".join(f"asked.{name}" for name in ("instant", *keys))
     yield (
         f"found_{number} AS MATERIALIZED (\n"
-        f"SELECT {from_spine}, history.event\n"
+        f"SELECT asked.nth, {from_spine}, {event}\n"
         f"FROM asked_{number} AS asked\n"
-        f"ASOF JOIN history_{number} AS history\n"
-        f"ON {_same('asked', 'history', keys)}asked.instant >= history.event\n{fresh})"
+        f"{join} history_{number} AS history\n"
+        f"ON {_same('asked', 'history', keys)}asked.instant >= history.event\n{fresh}{group})"
     )
     if known_only:
         yield from _known(number, keys, features, fresh)
@@ -427,7 +440,8 @@ def _history(
         *(f"{_source(column)} AS f{n}" for n, (column, _) in enumerate(view.features)),
     ]
     semi_join = ""
-    if keys and _narrow(view, reach):
+    # A join and a maximum looks for the keys by itself.
+    if keys and is_narrow(view, reach) and (known_only or not _takes_maximum(view, reach)):
         same = " AND ".join(
             f"asked.{key} = {_source(column)}"
             for key, (_, column) in zip(keys, view.keys, strict=True)
@@ -437,11 +451,23 @@ def _history(
     return f"SELECT {', '.join(columns)}\nFROM {view.relation} AS source{semi_join}{where}"
 
 
-def _narrow(view: View, reach: Reach | None) -> bool:
-    """Whether to look for the spine's keys first: not worth it where most keys are asked for."""
+def is_narrow(view: View, reach: Reach | None) -> bool:
+    """Whether the spine's keys are looked for first: not worth it where most are asked for."""
     if reach is None or view.rows is None:
         return True
     return view.rows > ROWS_PER_SPINE_ROW * reach.rows
+
+
+def _takes_maximum(view: View, reach: Reach | None) -> bool:
+    """Whether few enough spine rows share a key for a join and a maximum."""
+    if reach is None or not view.keys:
+        return False
+    return reach.repeats.get(key_positions(view), math.inf) <= MOST_REPEATS
+
+
+def key_positions(view: View) -> tuple[int, ...]:
+    """Where the view's keys stand in the spine."""
+    return tuple(position for position, _ in view.keys)
 
 
 def _same(left: str, right: str, keys: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import duckdb
@@ -11,7 +11,16 @@ import pandas as pd
 import pyarrow as pa
 
 from profilestore.errors import InputError
-from profilestore.offline_store.point_in_time import SPINE, Column, Reach, Spine, spine_statement
+from profilestore.offline_store.point_in_time import (
+    SPINE,
+    Column,
+    Reach,
+    Spine,
+    View,
+    is_narrow,
+    key_positions,
+    spine_statement,
+)
 from profilestore.offline_store.source import bare_query, describe, first_line
 from profilestore.offline_store.types import TIMESTAMPS, UNTYPED, kind
 
@@ -103,6 +112,24 @@ def _load(connection: duckdb.DuckDBPyConnection, statement: str) -> Reach | None
     found = connection.execute(f"SELECT min(instant), max(instant), count(*) FROM {SPINE}")
     first, last, rows = found.fetchall()[0]
     return None if first is None else Reach(first=first, last=last, rows=rows)
+
+
+def count_repeats(
+    connection: duckdb.DuckDBPyConnection, reach: Reach | None, views: Sequence[View]
+) -> Reach | None:
+    """The reach of the spine that was loaded, with the repeats of the keys that are looked for."""
+    if reach is None:
+        return None
+    looked_for = {key_positions(view) for view in views if view.keys and is_narrow(view, reach)}
+    repeats = {}
+    for positions in looked_for:
+        keys = ", ".join(f"c{position}" for position in positions)
+        found = connection.execute(
+            "SELECT sum(rows * rows) / sum(rows)\n"
+            f"FROM (SELECT count(*)::double AS rows FROM {SPINE} GROUP BY {keys})"
+        )
+        repeats[positions] = found.fetchall()[0][0]
+    return replace(reach, repeats=repeats)
 
 
 def spine_rows(given: Any) -> SpineRows:

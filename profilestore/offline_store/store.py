@@ -62,6 +62,7 @@ from profilestore.offline_store.spine import (
     EVENT_TIMESTAMP,
     QueryRows,
     SpineRows,
+    count_repeats,
     describe_spine,
     spine_rows,
 )
@@ -182,7 +183,7 @@ class NativeDuckDBOfflineStore(OfflineStore):  # type: ignore[misc]
         _refuse_repeated(names, len(spine.columns))
 
         def prepare(connection: duckdb.DuckDBPyConnection) -> str:
-            reach = rows.load(connection, spine)
+            reach = count_repeats(connection, rows.load(connection, spine), views)
             return point_in_time_statement(
                 spine, views, reach=reach, known_only=filter_by_created_timestamp
             )

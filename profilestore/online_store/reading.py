@@ -5,16 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from profilestore.online_store.database import BATCH, ENTITIES, LIVE, Snapshot
 from profilestore.online_store.keys import VIEW, is_digest
 from profilestore.online_store.layout import Layout
 from profilestore.online_store.record import (
     NEVER,
+    Column,
     Records,
     Stamp,
+    listed,
     run_number,
     schema_number,
 )
@@ -36,12 +41,26 @@ class ViewRecords:
         columns: feature -> values, None where null or not fresh. Python's bool, int, float, str,
             bytes and lists of these; a timestamp is whole seconds since 1970; a value of another
             Feast type is its serialised `Value` message.
+        stored_events, stored_created, stored: the same three, where arrays may stand for lists of
+            numbers, and NEVER for a time that is not known.
     """
 
     states: Sequence[State]
-    events: Sequence[int | None]
-    created: Sequence[int | None]
-    columns: dict[str, Sequence[Any]]
+    stored_events: Column
+    stored_created: Column
+    stored: dict[str, Column]
+
+    @cached_property
+    def events(self) -> Sequence[int | None]:
+        return listed(self.stored_events)
+
+    @cached_property
+    def created(self) -> Sequence[int | None]:
+        return [None if at == NEVER else at for at in listed(self.stored_created)]
+
+    @cached_property
+    def columns(self) -> dict[str, Sequence[Any]]:
+        return {name: listed(column) for name, column in self.stored.items()}
 
 
 class Row(NamedTuple):
@@ -184,8 +203,9 @@ def _decoded(layout: Layout, buffers: Sequence[Any], wanted: Sequence[Feature]) 
 
 def _rows(layout: Layout, buffers: Sequence[Any], wanted: Sequence[Feature]) -> list[Row]:
     found = _decoded(layout, buffers, wanted)
-    stamps = map(Stamp, found.events, found.created, found.written)
-    values = zip(*found.columns, strict=True) if wanted else iter([()] * len(buffers))
+    stamps = map(Stamp, listed(found.events), listed(found.created), listed(found.written))
+    columns = [listed(column) for column in found.columns]
+    values = zip(*columns, strict=True) if wanted else iter([()] * len(buffers))
     return [Row(stamp, row) for stamp, row in zip(stamps, values, strict=True)]
 
 
@@ -200,40 +220,40 @@ def _view_records(
     if layout is None or not present:
         nothing = (None,) * len(buffers)
         missing: tuple[State, ...] = ("missing",)
-        columns_of_none: dict[str, Sequence[Any]] = {name: nothing for name, _ in wanted}
+        columns_of_none: dict[str, Column] = {name: nothing for name, _ in wanted}
         return ViewRecords(missing * len(buffers), nothing, nothing, columns_of_none)
     found = _decoded(layout, [buffers[n] for n in present], wanted)
-    if 0 < min(found.runs) < layout.floor:
+    if 0 < _least(found.runs) < layout.floor:
         left = [
             buffer if buffer is not None and not 0 < run_number(buffer) < layout.floor else None
             for buffer in buffers
         ]
         return _view_records(left, layout, wanted, oldest, stale_values)
     whole = len(present) == len(buffers)
-    if whole and (oldest is None or min(found.events) >= oldest):
-        created: Sequence[int | None] = found.created
-        if NEVER in found.created:
-            created = [None if at == NEVER else at for at in found.created]
+    if whole and (oldest is None or _least(found.events) >= oldest):
         all_fresh: tuple[State, ...] = ("fresh",)
         states = all_fresh * len(buffers)
-        return ViewRecords(states, found.events, created, _by_name(wanted, found.columns))
-    fresh = [oldest is None or event >= oldest for event in found.events]
+        return ViewRecords(states, found.events, found.created, _by_name(wanted, found.columns))
+    times, created = listed(found.events), listed(found.created)
+    fresh = [oldest is None or event >= oldest for event in times]
     scattered: list[State] = ["missing"] * len(buffers)
     events: list[int | None] = [None] * len(buffers)
     learned: list[int | None] = [None] * len(buffers)
     columns: list[list[Any]] = [[None] * len(buffers) for _ in wanted]
     for turn, n in enumerate(present):
         scattered[n] = "fresh" if fresh[turn] else "stale"
-        events[n] = found.events[turn]
-        learned[n] = None if found.created[turn] == NEVER else found.created[turn]
+        events[n] = times[turn]
+        learned[n] = created[turn]
     for column, values in zip(columns, found.columns, strict=True):
-        for n, value, good in zip(present, values, fresh, strict=True):
+        for n, value, good in zip(present, listed(values), fresh, strict=True):
             if good or stale_values:
                 column[n] = value
     return ViewRecords(scattered, events, learned, _by_name(wanted, columns))
 
 
-def _by_name(
-    wanted: Sequence[Feature], columns: Sequence[Sequence[Any]]
-) -> dict[str, Sequence[Any]]:
+def _least(numbers: Column) -> int:
+    return int(numbers.min() if isinstance(numbers, np.ndarray) else min(numbers))
+
+
+def _by_name(wanted: Sequence[Feature], columns: Sequence[Column]) -> dict[str, Column]:
     return {name: column for (name, _), column in zip(wanted, columns, strict=True)}

@@ -21,13 +21,16 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.types import FeastType
 from feast.value_type import ValueType
 
 NEVER = -(2**63)
+# From so many records on numpy is quicker than a loop.
+MANY = 24
 HEADER = struct.Struct("<qqqIH")
 
 # Feast's name of a type -> how struct packs it.
@@ -63,20 +66,29 @@ class Stamp(NamedTuple):
     written: int
 
 
+# Some values, one a record: Python's, or an array of numbers none of which is null.
+Column: TypeAlias = "Sequence[Any] | np.ndarray"
+
+
+def listed(column: Column) -> Sequence[Any]:
+    """The column's values as Python's."""
+    return column.tolist() if isinstance(column, np.ndarray) else column
+
+
 class Records(NamedTuple):
     """Some records as they are read, a column a feature asked for.
 
     Attributes:
         events, created, written: microseconds since 1970.
         runs: see the module.
-        columns: a sequence a feature, None where null or not in the records.
+        columns: a column a feature, None where null or not in the records.
     """
 
-    events: Sequence[int]
-    created: Sequence[int]
-    written: Sequence[int]
-    runs: Sequence[int]
-    columns: list[Sequence[Any]]
+    events: Column
+    created: Column
+    written: Column
+    runs: Column
+    columns: list[Column]
 
 
 @dataclass(frozen=True)
@@ -131,6 +143,15 @@ class Schema:
         fixed = "".join(FIXED[self.features[n][1]] for n in self.fixed)
         return struct.Struct(f"{HEADER.format}{self.null_bytes}s{fixed}{len(self.variable)}I")
 
+    @cached_property
+    def _layout(self) -> np.dtype[Any]:
+        """As `_head`, for arrays; its fields stand at the same positions."""
+        width = {"?": "?", "i": "<i4", "q": "<i8", "f": "<f4", "d": "<f8"}
+        kinds: list[Any] = ["<i8", "<i8", "<i8", "<u4", "<u2", ("u1", (self.null_bytes,))]
+        kinds += [width[FIXED[self.features[n][1]]] for n in self.fixed]
+        kinds += ["<u4"] * len(self.variable)
+        return np.dtype([(f"f{n}", kind) for n, kind in enumerate(kinds)])
+
     def pack(self, stamp: Stamp, run: int, schema: int, values: Sequence[Any]) -> bytes:
         """One record.
 
@@ -165,33 +186,47 @@ class Schema:
         """
         if not buffers:
             return Records((), (), (), (), [() for _ in wanted])
-        head = self._head
-        start = head.size
-        heads = [buffer[:start] for buffer in buffers] if self.variable else buffers
-        # The fields of all records at once: neither loop is Python's.
-        fields = list(zip(*head.iter_unpack(b"".join(heads)), strict=True))
+        start = self._head.size
+        heads = b"".join([buffer[:start] for buffer in buffers] if self.variable else buffers)
+        # The fields of all records at once: no loop is Python's.
+        fields: list[Column]
+        if len(buffers) < MANY:
+            fields = list(zip(*self._head.iter_unpack(heads), strict=True))
+        else:
+            rows = np.frombuffer(heads, self._layout)
+            fields = [rows[name] for name in self._layout.names or ()]
         nulls = fields[5]
-        no_nulls = nulls.count(bytes(self.null_bytes)) == len(nulls)
-        columns: list[Sequence[Any]] = []
+        if isinstance(nulls, np.ndarray):
+            no_nulls = not nulls.any()
+        else:
+            no_nulls = nulls.count(bytes(self.null_bytes)) == len(nulls)
+        columns: list[Column] = []
         for feature in wanted:
             place = self._places.get(feature)
             if place is None:
                 columns.append((None,) * len(buffers))
                 continue
             n, field, decode = place
-            column: Sequence[Any] = fields[field]
+            column = fields[field]
             if decode is not None:
-                begins = fields[field - 1] if field > self._first_end else (0,) * len(buffers)
+                begins = (
+                    listed(fields[field - 1]) if field > self._first_end else (0,) * len(buffers)
+                )
                 column = [
                     decode(buffer[start + begin : start + end])
-                    for buffer, begin, end in zip(buffers, begins, column, strict=True)
+                    for buffer, begin, end in zip(buffers, begins, listed(column), strict=True)
                 ]
             if not no_nulls:
                 byte, bit = n >> 3, 1 << (n & 7)
-                column = [
-                    None if null[byte] & bit else value
-                    for value, null in zip(column, nulls, strict=True)
-                ]
+                if isinstance(nulls, np.ndarray):
+                    is_null = (nulls[:, byte] & bit).tolist()
+                else:
+                    is_null = [null[byte] & bit for null in nulls]
+                if any(is_null):
+                    column = [
+                        None if no_value else value
+                        for value, no_value in zip(listed(column), is_null, strict=True)
+                    ]
             columns.append(column)
         return Records(fields[0], fields[1], fields[2], fields[3], columns)
 

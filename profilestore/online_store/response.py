@@ -20,7 +20,16 @@ from feast.type_map import feast_value_type_to_python_type
 from feast.value_type import ValueType
 
 from profilestore.online_store.reading import ViewRecords
-from profilestore.online_store.record import FIXED, FIXED_LISTS, TEXT_LISTS, TEXTS, kind_of
+from profilestore.online_store.record import (
+    FIXED,
+    FIXED_LISTS,
+    MANY,
+    TEXT_LISTS,
+    TEXTS,
+    Column,
+    kind_of,
+    listed,
+)
 
 PRESENT = FieldStatus.PRESENT
 _STATUSES = {
@@ -90,9 +99,9 @@ def add(
     message.metadata.feature_names.val.extend([f"{prefix}{feature}" for feature in wanted])
     kinds = {f.name: kind_of(f.dtype) for f in view.features}
     statuses = _statuses([_STATUSES[state] for state in found.states])
-    times = _times(found.events)
+    times = _times(found.stored_events)
     message.MergeFromString(
-        b"".join([_vector(kinds[f], found.columns[f], statuses, times) for f in wanted])
+        b"".join([_vector(kinds[f], found.stored[f], statuses, times) for f in wanted])
     )
 
 
@@ -105,7 +114,7 @@ def add_version(message: GetOnlineFeaturesResponse, view: FeatureView) -> None:
         added.version = getattr(view, "current_version_number", 0) or 0
 
 
-def _vector(kind: str, values: Sequence[Any], statuses: bytes, times: bytes) -> bytes:
+def _vector(kind: str, values: Column, statuses: bytes, times: bytes) -> bytes:
     """One feature's column: an element of `GetOnlineFeaturesResponse.results`, which is field 2.
 
     Args:
@@ -116,12 +125,17 @@ def _vector(kind: str, values: Sequence[Any], statuses: bytes, times: bytes) -> 
     return b"\x12" + _varint(len(message)) + message
 
 
-def _elements(kind: str, values: Sequence[Any]) -> bytes:
+def _elements(kind: str, values: Column) -> bytes:
     """`FeatureVector.values`: field 1, a `Value` a row."""
-    if len(values) >= _MANY and kind in _ARRAYS and None not in values:
+    if kind in _ARRAYS and _all_numbers(values):
         return _ARRAYS[kind](values)
     encode = _encoder(kind)
-    return b"".join([_NULL if value is None else encode(value) for value in values])
+    return b"".join([_NULL if value is None else encode(value) for value in listed(values)])
+
+
+def _all_numbers(values: Column) -> bool:
+    """Whether the values are many, and none is None."""
+    return isinstance(values, np.ndarray) or (len(values) >= MANY and None not in values)
 
 
 def _statuses(statuses: Sequence[int]) -> bytes:
@@ -129,9 +143,9 @@ def _statuses(statuses: Sequence[int]) -> bytes:
     return b"\x12" + _varint(len(statuses)) + bytes(statuses)
 
 
-def _times(events: Sequence[int | None]) -> bytes:
+def _times(events: Column) -> bytes:
     """`FeatureVector.event_timestamps`: field 3, a message a row; None is one without a time."""
-    if len(events) >= _MANY and None not in events:
+    if _all_numbers(events):
         micros = np.array(events, np.int64)
         seconds = micros // _MICROSECONDS
         packed = np.empty(len(events), _TIMES)
@@ -151,10 +165,10 @@ def _timestamp(event: int) -> bytes:
     return b"\x1a" + _varint(len(message)) + message
 
 
-def _floats(head: bytes, width: str) -> Callable[[Sequence[Any]], bytes]:
+def _floats(head: bytes, width: str) -> Callable[[Column], bytes]:
     layout = np.dtype([("head", "S3"), ("value", width)])
 
-    def encode(values: Sequence[Any]) -> bytes:
+    def encode(values: Column) -> bytes:
         packed = np.empty(len(values), layout)
         packed["head"] = head
         packed["value"] = values
@@ -163,11 +177,11 @@ def _floats(head: bytes, width: str) -> Callable[[Sequence[Any]], bytes]:
     return encode
 
 
-def _wholes(tag: int) -> Callable[[Sequence[Any]], bytes]:
+def _wholes(tag: int) -> Callable[[Column], bytes]:
     layout = np.dtype([("head", "S3"), ("value", "10u1")])
     head = bytes((0x0A, 11, tag))
 
-    def encode(values: Sequence[Any]) -> bytes:
+    def encode(values: Column) -> bytes:
         packed = np.empty(len(values), layout)
         packed["head"] = head
         _digits(np.array(values, np.int64), packed["value"])
@@ -184,8 +198,6 @@ def _digits(values: np.ndarray, digits: np.ndarray) -> None:
     digits[:, 9] &= 1
 
 
-# From so many rows on numpy is quicker than a loop.
-_MANY = 24
 _TIMES = np.dtype([("head", "S3"), ("seconds", "10u1"), ("middle", "S1"), ("nanos", "10u1")])
 _SHIFTS = 7 * np.arange(10, dtype=np.uint64)
 _TAGS = {"INT32": 0x18, "INT64": 0x20, "UNIX_TIMESTAMP": 0x40}

@@ -111,8 +111,25 @@ CARRYING_MUTANTS = {
     "keys not compared": replaced(r"spine\.c0 = view_0\.k0 AND ", ""),
     "reads too little history": without_ttl_in_reach,
 }
-# Value of `ROWS_PER_SPINE_ROW` that makes the one or the other.
-LOOKING_UP, CARRYING = -1, 10**9
+# Of the look-up that takes a maximum.
+COUNTING_MUTANTS = {
+    **MUTANTS,
+    "the first event and not the last": replaced(
+        r"max\(history\.event\) AS", "min(history.event) AS"
+    ),
+}
+# Values of `ROWS_PER_SPINE_ROW` and `MOST_REPEATS` that make the one or the other.
+WAYS = {
+    "looking up": (-1, -1, MUTANTS),
+    "counting": (-1, 10**9, COUNTING_MUTANTS),
+    "carrying": (10**9, -1, CARRYING_MUTANTS),
+}
+
+
+def set_way(monkeypatch, way):
+    rows, repeats, _ = WAYS[way]
+    monkeypatch.setattr(point_in_time, "ROWS_PER_SPINE_ROW", rows)
+    monkeypatch.setattr(point_in_time, "MOST_REPEATS", repeats)
 
 
 def failures(repos, scenarios):
@@ -122,22 +139,19 @@ def failures(repos, scenarios):
             yield scenario.name
 
 
-@pytest.mark.parametrize("way", [LOOKING_UP, CARRYING])
+@pytest.mark.parametrize("way", WAYS)
 def test_the_unchanged_join_fails_none(repos, all_scenarios, monkeypatch, way):
-    monkeypatch.setattr(point_in_time, "ROWS_PER_SPINE_ROW", way)
+    set_way(monkeypatch, way)
     assert list(failures(repos, all_scenarios)) == []
 
 
 @pytest.mark.parametrize(
     ("way", "name"),
-    [
-        *((LOOKING_UP, name) for name in MUTANTS),
-        *((CARRYING, name) for name in CARRYING_MUTANTS),
-    ],
+    [(way, name) for way, (_, _, mutants) in WAYS.items() for name in mutants],
 )
 def test_a_wrong_join_fails_a_truth(way, name, repos, all_scenarios, monkeypatch):
-    mutant = (MUTANTS if way == LOOKING_UP else CARRYING_MUTANTS)[name]
-    monkeypatch.setattr(point_in_time, "ROWS_PER_SPINE_ROW", way)
+    mutant = WAYS[way][2][name]
+    set_way(monkeypatch, way)
     monkeypatch.setattr(store_module, "point_in_time_statement", mutant)
     assert next(failures(repos, all_scenarios), None) is not None
     assert getattr(mutant, "changes", 1) > 0

@@ -99,9 +99,12 @@ def write(folder, grid):
     ),
     known_only=st.booleans(),
     narrow=st.booleans(),
+    counted=st.booleans(),
 )
 @settings(max_examples=500, deadline=None)
-def test_our_store_agrees_with_the_reference(store, history, spine, chosen, known_only, narrow):
+def test_our_store_agrees_with_the_reference(
+    store, history, spine, chosen, known_only, narrow, counted
+):
     grid = Grid(
         ("user", "item", "at", "learned", "value"),
         GRID_TYPES,
@@ -135,7 +138,10 @@ def test_our_store_agrees_with_the_reference(store, history, spine, chosen, know
         filter_by_created_timestamp=known_only,
     )
     # Both with and without looking for the spine's keys first.
-    with mock.patch.object(point_in_time, "ROWS_PER_SPINE_ROW", -1 if narrow else 10**9):
+    with (
+        mock.patch.object(point_in_time, "ROWS_PER_SPINE_ROW", -1 if narrow else 10**9),
+        mock.patch.object(point_in_time, "MOST_REPEATS", 10**9 if counted else -1),
+    ):
         names, rows = plain(job.to_arrow())
     expected = answer(scenario)
     assert rows == [tuple(row.values()) for row in expected]
