@@ -186,10 +186,10 @@ def _put(snapshot: Snapshot, layout: Layout, rows: pa.Table, *, overwrite: bool)
         there = snapshot.get_many(BATCH, put)
         newer = [
             (key, record)
-            for key, record in zip(put, records, strict=True)
-            if key not in there
-            or run_number(there[key]) < layout.floor
-            or stamp_of(record)[:2] >= stamp_of(there[key])[:2]
+            for key, record, old in zip(put, records, there, strict=True)
+            if old is None
+            or run_number(old) < layout.floor
+            or stamp_of(record)[:2] >= stamp_of(old)[:2]
         ]
         snapshot.put_many(BATCH, newer)
 

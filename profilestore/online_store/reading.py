@@ -86,21 +86,19 @@ def read_views(
         stale_values: whether to give the values of records past their ttl.
     """
     suffixes = [layout.suffix for layout, _, _ in asked if layout is not None]
+    # An entity's records lie side by side: entity by entity, and then each view its share.
     batch = snapshot.get_many(BATCH, [e + suffix for e in entities for suffix in suffixes])
-    pushed = [layout.suffix for layout, _, _ in asked if layout is not None and layout.pushed]
-    live = {}
-    if pushed:
-        live = snapshot.get_many(LIVE, [e + suffix for e in entities for suffix in pushed])
     found = []
+    turn = 0
     for layout, wanted, oldest in asked:
         if layout is None:
             found.append(_view_records([None] * len(entities), None, wanted, None))
             continue
-        suffix = layout.suffix
-        buffers = [batch.get(entity + suffix) for entity in entities]
+        buffers = batch[turn :: len(suffixes)]
+        turn += 1
         if layout.pushed:
-            newer = [live.get(entity + suffix) for entity in entities]
-            buffers = [layout.newer(a, b) for a, b in zip(buffers, newer, strict=True)]
+            live = snapshot.get_many(LIVE, [entity + layout.suffix for entity in entities])
+            buffers = [layout.newer(a, b) for a, b in zip(buffers, live, strict=True)]
         found.append(_view_records(buffers, layout, wanted, oldest, stale_values))
     return found
 
@@ -117,9 +115,9 @@ def read_rows(
 ) -> list[Row | None]:
     """The records of one view, whatever their age; `entities` as in LMDB."""
     keys = [entity + layout.suffix for entity in entities]
-    batch = snapshot.get_many(BATCH, keys)
-    live = snapshot.get_many(LIVE, keys) if layout.pushed else {}
-    buffers = [layout.newer(batch.get(key), live.get(key)) for key in keys]
+    buffers = snapshot.get_many(BATCH, keys)
+    live = snapshot.get_many(LIVE, keys) if layout.pushed else [None] * len(keys)
+    buffers = [layout.newer(a, b) for a, b in zip(buffers, live, strict=True)]
     present = [buffer for buffer in buffers if buffer is not None]
     rows = iter(_rows(layout, present, wanted))
     return [None if buffer is None else next(rows) for buffer in buffers]

@@ -227,9 +227,13 @@ def _encoder(kind: str) -> Encode:
         return whole
     if kind in TEXTS:
         field = b"\x12" if kind == "STRING" else b"\x0a"
+        # What stands before a text whose lengths take a byte each.
+        heads = [b"\x0a" + bytes([size + 2]) + field + bytes([size]) for size in range(126)]
 
         def text(value: Any) -> bytes:
             data: bytes = value.encode() if kind == "STRING" else value
+            if len(data) < len(heads):
+                return heads[len(data)] + data
             inner = field + _varint(len(data)) + data
             return b"\x0a" + _varint(len(inner)) + inner
 
