@@ -10,7 +10,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from profilestore.errors import BreakingChangeError, MissingStageError, ProfilestoreError
+from profilestore.errors import (
+    BreakingChangeError,
+    InputError,
+    MissingStageError,
+    ProfilestoreError,
+)
 from profilestore.settings import Settings, child_environment, load_settings
 
 
@@ -42,6 +47,19 @@ def _parser() -> argparse.ArgumentParser:
 
     logs = add("logs", _logs, "read a source once and write its raw log to data/raw/")
     logs.add_argument("--source", default="movielens", help="a pack (movielens) or your own folder")
+    simulate = add(
+        "simulate", _simulate, "write the raw logs of an invented population, and the truth"
+    )
+    simulate.add_argument("--users", type=int, help="people (default: 2000)")
+    simulate.add_argument("--days", type=int, help="days of logs (default: 60)")
+    simulate.add_argument("--seed", type=int, help="another seed, other people (default: 0)")
+    simulate.add_argument("--out", type=Path, help="a new folder (default: data/simulated)")
+    simulate.add_argument("--end", help="where the logs end, 00:00 UTC (default: 2026-01-01)")
+    simulate.add_argument("--events-per-user-day", type=float, help="web and social (default: 4)")
+    simulate.add_argument(
+        "--truth-events", action="store_true", help="also write whose each row is"
+    )
+    simulate.add_argument("--force", action="store_true", help="write over another simulation")
     add("build", _build, "dbt build: raw log -> contracted marts in the lake")
     generate = add("generate", _generate, "write feature_repo/feature_views.py from the manifest")
     generate.add_argument(
@@ -79,6 +97,29 @@ def _logs(arguments: argparse.Namespace, settings: Settings) -> None:
     rows = ", ".join(f"{count:,} {table}" for table, count in written.rows.items())
     print(f"{rows} from {written.origin} in {written.folder}")
     print(f"Clock: {written.clock.why}")
+
+
+def _simulate(arguments: argparse.Namespace, settings: Settings) -> None:
+    from datetime import date
+
+    from profilestore.sources.simulator import Simulation, simulate
+
+    names = ("users", "days", "seed", "events_per_user_day")
+    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    try:
+        given |= {"end": date.fromisoformat(arguments.end)} if arguments.end else {}
+    except ValueError:
+        raise InputError(
+            f"--end: found {arguments.end!r}, needed a date such as 2026-01-01."
+        ) from None
+    out = arguments.out or settings.data / "simulated"
+    counts = simulate(
+        Simulation(**given), out, force=arguments.force, truth_events=arguments.truth_events
+    )
+    rows = ", ".join(f"{count:,} rows of {kind}" for kind, count in sorted(counts.rows.items()))
+    print(f"{rows} in {out}")
+    if not counts.is_new:
+        print("It was there already, from the same arguments: nothing was written.")
 
 
 def _build(_: argparse.Namespace, settings: Settings) -> None:
