@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-# A pack (movielens) or a folder of your own: make demo SOURCE=./my_logs
+# movielens; simulated, or of it web, social or orders; or a folder of your own: SOURCE=./my_logs
 SOURCE ?= movielens
 PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3),python3.11)
 VENV := .venv

@@ -186,7 +186,7 @@ user_activity = FeatureView(
         created_timestamp_column="loaded_at",
     ),
     online=True,
-    description="One row per user and instant at which a value changes: when an event enters a window, and when it leaves. How much a person does, exact at every instant.",
+    description="One row per user and instant at which a value changes: when an event enters a window, which is when it has happened and is known, and when it leaves. How much a person does, exact at every instant.",
     owner="analytics",
     tags={"block": "activity"},
 )

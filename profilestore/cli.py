@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     logs = add("logs", _logs, "read a source once and write its raw log to data/raw/")
-    logs.add_argument("--source", default="movielens", help="a pack (movielens) or your own folder")
+    logs.add_argument("--source", default="movielens", help="movielens, simulated, web, social, orders, or your own folder")
     simulate = add(
         "simulate", _simulate, "write the raw logs of an invented population, and the truth"
     )
@@ -83,11 +83,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _logs(arguments: argparse.Namespace, settings: Settings) -> None:
-    from profilestore.sources import active_origin, write_raw_logs
+    from profilestore.sources import Active, active_log, write_raw_logs
 
-    before = active_origin(settings)
+    before = active_log(settings)
     written = write_raw_logs(arguments.source, settings, now=datetime.now(UTC))
-    if before not in (None, (written.source_pack, written.origin)):
+    if before not in (None, Active(written.source_pack, written.packs, written.origin)):
         # Marts, registry and online store of another log would show people who are not in this one.
         for derived in (settings.lake_catalog.parent, settings.online):
             shutil.rmtree(derived, ignore_errors=True)
@@ -125,12 +125,12 @@ def _simulate(arguments: argparse.Namespace, settings: Settings) -> None:
 def _build(_: argparse.Namespace, settings: Settings) -> None:
     import json
 
-    from profilestore.sources import active_origin
+    from profilestore.sources import active_log
 
-    active = active_origin(settings)
+    active = active_log(settings)
     if active is None:
         raise MissingStageError(f"no raw log in {settings.raw}. Run `make logs` first.")
-    variables = json.dumps({"source_packs": [active[0]]})
+    variables = json.dumps({"source_packs": list(active.packs)})
     _run_dbt(["build", "--vars", variables], settings)
 
 

@@ -50,6 +50,10 @@ class Settings:
         return self.data / "raw"
 
     @property
+    def simulated(self) -> Path:
+        return self.data / "simulated"
+
+    @property
     def lake_catalog(self) -> Path:
         return self.data / "lake" / "catalog.sqlite"
 

@@ -1,65 +1,161 @@
 {#
-Windowed sums that are right at every instant (law 3), not only at the last build.
+Windowed sums that are right at every instant (law 3), not only at the last build, and that never
+know what was not known yet (law 2).
 
-A sum over the window (t - w, t] changes when an event enters, at its own time, and when it leaves,
-w later. Both moments are rows. At each of them the sum over the window is the running total at t
-less the running total at t - w: one prefix sum and one ASOF join a window, never a range scan.
-Running totals are decimals or integers, so that the difference of two is exact.
+At an instant t the sum over a window w is the sum over the events of (t - w, t] that were learned
+by t. It changes when an event enters, and when it leaves. An event enters when it has happened and
+is known: an event that is learned late enters late, and what was true before stays as it was. It
+leaves w after it happened, or not at all where it was learned only after that. Each of these moments
+is a row: each entering adds, each leaving takes away, and a sum is the running total of both. So
+there is one sort for all windows, and never a range scan. Totals are decimals or integers, so that
+what was added can be taken away exactly.
+
+The totals run through all entities in one pass, without a partition each: what enters leaves in the
+end, and a last row of each entity (never shown) takes away what never does, so that the next one
+begins with nothing. DuckDB streams such a window, at a fifth of the time that it takes for one with
+partitions. Times are integers on the way, entities too: they sort faster than what they stand for.
 
 Arguments
-    relation  rows with `entity`, event_timestamp and loaded_at
+    relation  rows with `entity`, event_timestamp (when it happened) and loaded_at (when it was
+              learned)
     entity    name of the key column
     windows   {suffix: interval}, for example {'7d': '7 days'}
     sums      {name: SQL expression that is summed over the rows}, exact types only
+    grain     'hour' or 'day': the moments of leaving are rounded up to it, which bounds the rows;
+              a window then reaches back up to that much further. By default they are exact.
 
-Returns a query with one row per entity and change instant:
-    <entity>, event_timestamp, loaded_at (when the latest-learned event up to it was learned),
-    first_event_at, last_event_at, <name>_<suffix> for each sum and window, <name>_lifetime
+Returns a query with one row per entity and instant of change:
+    <entity>, event_timestamp (the instant), loaded_at (when the latest-learned event it counts, or
+    has counted, was learned; never after the instant), first_event_at, last_event_at,
+    <name>_<suffix> for each sum and window, <name>_lifetime
 #}
-{% macro exact_windows(relation, entity, windows, sums) -%}
-with running as (
+{% macro exact_windows(relation, entity, windows, sums, grain=none) -%}
+{%- set enters, ends = 0, windows | length + 1 -%}
+with entities as (
     select
         {{ entity }},
-        event_timestamp,
-        max(max(loaded_at)) over up_to as loaded_at,
-        min(event_timestamp) over up_to as first_event_at
-        {%- for name, expression in sums.items() %},
-        sum(sum({{ expression }})) over up_to as {{ name }}
-        {%- endfor %}
-    from {{ relation }}
-    group by {{ entity }}, event_timestamp
-    window up_to as (partition by {{ entity }} order by event_timestamp)
+        row_number() over () as nth
+    from (select distinct {{ entity }} from {{ relation }})
 ),
 
-instants as (
-    select {{ entity }}, event_timestamp from running
-    {%- for suffix, interval in windows.items() %}
-    union
-    select {{ entity }}, event_timestamp + interval '{{ interval }}' from running
+entries as (
+    select
+        entities.nth,
+        epoch_us(events.event_timestamp) as happened,
+        epoch_us(events.loaded_at) as learned,
+        epoch_us(greatest(events.event_timestamp, events.loaded_at)) as entered
+        {%- for name, expression in sums.items() %},
+        coalesce({{ expression }}, 0) as {{ name }}
+        {%- endfor %}
+        {%- for suffix, interval in windows.items() %},
+        {{ leaving_time('epoch_us(events.event_timestamp)', interval, grain) }} as left_{{ suffix }}
+        {%- endfor %}
+    from {{ relation }} as events
+    inner join entities on events.{{ entity }} = entities.{{ entity }}
+),
+
+moves as (
+    select
+        nth,
+        entered as instant,
+        {{ enters }} as kind,
+        happened,
+        learned
+        {%- for name in sums %},
+        {{ name }}
+        {%- endfor %}
+        {%- for suffix in windows %},
+        left_{{ suffix }} > entered as counts_{{ suffix }}
+        {%- endfor %}
+    from entries
+    {%- for suffix in windows %}
+    union all by name
+    select
+        nth,
+        left_{{ suffix }} as instant,
+        {{ loop.index }} as kind
+        {%- for name in sums %},
+        sum({{ name }}) as {{ name }}
+        {%- endfor %}
+    from entries
+    where left_{{ suffix }} > entered
+    group by nth, left_{{ suffix }}
     {%- endfor %}
+    union all by name
+    select
+        nth,
+        9223372036854775807 as instant,
+        {{ ends }} as kind
+        {%- for name in sums %},
+        sum({{ name }}) as {{ name }}
+        {%- endfor %}
+    from entries
+    group by nth
+),
+
+running as (
+    select
+        nth,
+        instant,
+        kind,
+        lead(nth) over () as next_nth,
+        lead(instant) over () as next_instant,
+        -- The latest of this entity: whatever comes after it stands higher.
+        max(nth * 18446744073709551616::hugeint + learned) over so_far as latest_learned,
+        max(nth * 18446744073709551616::hugeint + happened) over so_far as latest_happened,
+        max(nth * 18446744073709551616::hugeint - happened) over so_far as earliest_happened
+        {%- for name in sums %}
+        {%- for suffix in windows %},
+        sum(
+            case
+                when kind = {{ enters }} and counts_{{ suffix }} then {{ name }}
+                when kind = {{ loop.index }} then -{{ name }}
+                else 0
+            end
+        ) over so_far as {{ name }}_{{ suffix }}
+        {%- endfor %},
+        sum(
+            case kind when {{ enters }} then {{ name }} when {{ ends }} then -{{ name }} else 0 end
+        ) over so_far as {{ name }}_lifetime
+        {%- endfor %}
+    from (select * from moves order by nth, instant, kind)
+    {#- The linter (.sqlfluff) does not know a frame without an order, which streams. #}
+    window so_far as ({{ 'order by nth ' if linting is defined }}rows between unbounded preceding and current row)
 )
 
 select
-    instants.{{ entity }},
-    instants.event_timestamp,
-    running.loaded_at,
-    running.first_event_at,
-    running.event_timestamp as last_event_at
-    {%- for name in sums %}
-    {%- for suffix in windows %},
-    running.{{ name }} - coalesce(before_{{ suffix }}.{{ name }}, 0) as {{ name }}_{{ suffix }}
-    {%- endfor %},
-    running.{{ name }} as {{ name }}_lifetime
+    entities.{{ entity }},
+    make_timestamptz(running.instant) as event_timestamp,
+    {%- for name, column, sign in [
+        ('loaded_at', 'latest_learned', ''), ('first_event_at', 'earliest_happened', '-'),
+        ('last_event_at', 'latest_happened', ''),
+    ] %}
+    make_timestamptz(({{ sign }}(running.{{ column }} - running.nth * 18446744073709551616::hugeint))::bigint) as {{ name }}
+    {{- ',' if not loop.last }}
     {%- endfor %}
-from instants
-asof inner join running
-    on
-        instants.{{ entity }} = running.{{ entity }}
-        and instants.event_timestamp >= running.event_timestamp
-{%- for suffix, interval in windows.items() %}
-asof left join running as before_{{ suffix }}
-    on
-        instants.{{ entity }} = before_{{ suffix }}.{{ entity }}
-        and instants.event_timestamp - interval '{{ interval }}' >= before_{{ suffix }}.event_timestamp
-{%- endfor %}
+    {%- for name in sums %}
+    {%- for suffix in windows.keys() | list + ['lifetime'] %},
+    running.{{ name }}_{{ suffix }}
+    {%- endfor %}
+    {%- endfor %}
+from running
+inner join entities on running.nth = entities.nth
+where
+    running.kind <> {{ ends }}
+    -- Of several moves of one instant the last one's totals are whole.
+    and (running.next_nth is distinct from running.nth or running.next_instant is distinct from running.instant)
+{%- endmacro %}
+
+{# When an event leaves a window, in microseconds: `interval` after it happened, rounded up to
+   `grain`. #}
+{% macro leaving_time(happened, interval, grain=none) -%}
+{%- set micros = "epoch_us(interval '" ~ interval ~ "')" -%}
+{%- set grains = {'hour': 3600000000, 'day': 86400000000} -%}
+{%- if grain is none -%}
+{{ happened }} + {{ micros }}
+{%- elif grain in grains -%}
+(({{ happened }} + {{ micros }} + {{ grains[grain] - 1 }}) // {{ grains[grain] }}) * {{ grains[grain] }}
+{%- else -%}
+{{ exceptions.raise_compiler_error("exact_windows: grain is '" ~ grain ~ "'; it can be none, 'hour' or 'day'.") }}
+{%- endif -%}
 {%- endmacro %}

@@ -4,7 +4,7 @@
 `clock.json` beside them. Nothing here changes a raw value or a raw time.
 """
 
-from profilestore.sources.clock import Clock, active_origin, read_clock
+from profilestore.sources.clock import Active, Clock, active_log, read_clock
 from profilestore.sources.raw_log import PACKS, RawLog, write_raw_logs
 
-__all__ = ["PACKS", "Clock", "RawLog", "active_origin", "read_clock", "write_raw_logs"]
+__all__ = ["PACKS", "Active", "Clock", "RawLog", "active_log", "read_clock", "write_raw_logs"]

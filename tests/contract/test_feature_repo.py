@@ -20,6 +20,7 @@ from profilestore.codegen.manifest import ENTITY_KEYS
 from profilestore.errors import ProfilestoreError
 from profilestore.privacy.pseudonyms import pseudonym_sql
 from profilestore.settings import Settings
+from profilestore.sources.logs import TABLES
 
 REPO = Path(__file__).resolve().parents[2]
 HOME = Settings(REPO)
@@ -122,22 +123,30 @@ def test_dbt_and_feast_and_settings_mean_the_same_places() -> None:
 
 
 def test_dbt_reads_what_the_sources_write() -> None:
-    packs = set()
-    for path in (HOME.dbt_project / "models" / "staging").rglob("*__sources.yml"):
-        pack = path.parent.name
+    staging = HOME.dbt_project / "models" / "staging"
+    for path in staging.rglob("*__sources.yml"):
         places = re.findall(r"\((?:')(\.\./[^']+)'", path.read_text())
         assert places, path
+        (source,) = yaml.safe_load(path.read_text())["sources"]
         for place in places:
-            found = (HOME.dbt_project / place).resolve()
-            assert found.parent == HOME.raw / pack, place
-        packs.add(pack)
-    project = yaml.safe_load((HOME.dbt_project / "dbt_project.yml").read_text())
-    assert packs == project["vars"]["raw_event_tables"].keys()
-    for pack in packs:
-        models = HOME.dbt_project / "models" / "staging" / pack
-        assert {f"stg_{pack}__{kind}.sql" for kind in ("events", "items")} <= {
-            one.name for one in models.iterdir()
-        }
+            assert (HOME.dbt_project / place).resolve().is_relative_to(HOME.raw / source["name"])
+    tables = {table.name for tables in TABLES.values() for table in tables}
+    logs = yaml.safe_load((staging / "_logs__sources.yml").read_text())["sources"][0]
+    assert {table["name"] for table in logs["tables"]} == {*tables, "clock"}
+
+
+def test_a_pack_has_the_models_that_it_is_read_by() -> None:
+    project = yaml.safe_load((HOME.dbt_project / "dbt_project.yml").read_text())["vars"]
+    folders = [one for one in (HOME.dbt_project / "models" / "staging").iterdir() if one.is_dir()]
+    assert {one.name for one in folders} == {"movielens", "files", *TABLES}
+    for folder in folders:
+        wanted = []
+        if folder.name not in project["packs_without_events"]:
+            wanted += ["events", "raw_events"]
+        if folder.name not in project["packs_without_items"]:
+            wanted.append("items")
+        found = {one.name for one in folder.glob("*.sql")}
+        assert found == {f"stg_{folder.name}__{kind}.sql" for kind in wanted}
 
 
 def test_the_yaml_is_literal() -> None:

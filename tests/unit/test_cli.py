@@ -173,7 +173,7 @@ def test_a_stage_before_its_predecessor_says_what_to_run(
 
 def test_stages_that_need_no_predecessor_or_wait_for_it() -> None:
     """`logs` and `pseudonym` come first; `serve` starts all the same, and /readyz says why."""
-    assert {*COMMANDS} - TOO_EARLY.keys() == {"logs", "pseudonym", "serve"}
+    assert {*COMMANDS} - TOO_EARLY.keys() == {"logs", "pseudonym", "serve", "simulate"}
 
 
 def test_the_same_command_twice_says_the_same_pseudonym(

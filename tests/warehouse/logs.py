@@ -49,6 +49,12 @@ class Event:
         assert self.at is not None
         return self.at if self.known_at is None else self.known_at
 
+    @property
+    def entered_at(self) -> int:
+        """From when on it has happened and is known."""
+        assert self.at is not None
+        return max(self.at, self.loaded_at)
+
 
 def iso(micros: int | None) -> str:
     if micros is None:

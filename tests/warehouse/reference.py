@@ -58,9 +58,9 @@ def by(key: Callable[[Event], Any], events: Iterable[Event]) -> dict[str, list[E
 
 
 def window(events: Sequence[Event], at: int, days: int | None) -> list[Event]:
-    """Events in (at - days, at]; all up to `at` when days is None."""
+    """Events in (at - days, at] that were learned by `at`; all up to `at` when days is None."""
     since = -math.inf if days is None else at - days * DAY
-    return [one for one in events if since < one.at <= at]
+    return [one for one in events if since < one.at <= at and one.loaded_at <= at]
 
 
 def counts(events: Sequence[Event], at: int, days: Sequence[int]) -> Row:
@@ -147,6 +147,7 @@ def check_interests(
 def probes(events: Sequence[Event], days: Sequence[int]) -> list[int]:
     """Instants at which a value may change, and a microsecond before and after each."""
     edges = {one.at + n * DAY for one in events for n in (0, *days)}
+    edges |= {one.entered_at for one in events}
     return sorted({edge + off for edge in edges for off in (-1, 0, 1)})
 
 
@@ -175,7 +176,7 @@ def check_mart(
     as_of = AsOf(rows, key)
     asked = 0
     for entity, own in events.items():
-        first = min(one.at for one in own)
+        first = min(one.entered_at for one in own)
         for at in instants(own):
             asked += 1
             if at < first:

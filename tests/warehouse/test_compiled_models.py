@@ -88,9 +88,8 @@ def run(warehouse: Any) -> Iterator[Run]:
                 for attribute, kind in zip(ATTRIBUTES, SCHEMA.types, strict=True)
             ]
             connection.register("given", pa.table(arrays, schema=SCHEMA))
-            connection.execute(
-                "CREATE OR REPLACE TABLE lake.main.int_events_canonical AS FROM given"
-            )
+            for model in ("int_user_events", "int_item_events"):
+                connection.execute(f"CREATE OR REPLACE TABLE lake.main.{model} AS FROM given")
             query = (folder / "marts" / f"{mart}.sql").read_text()
             return plain(connection.execute(query).to_arrow_table())
 
@@ -131,7 +130,7 @@ def test_user_interests(run: Run, events: list[Event]) -> None:
     for person, own in by(lambda one: one.user, events).items():
         for at in probes(own, ()):
             found = as_of(person, at)
-            if any(one.at <= at and CATEGORIES[one.item] for one in own):
+            if any(one.entered_at <= at and CATEGORIES[one.item] for one in own):
                 assert found is not None
                 check_interests(found, own, at, CATEGORIES)
             else:
@@ -146,7 +145,12 @@ def test_a_row_is_a_change(run: Run, events: list[Event]) -> None:
         ("user_activity", "user", (1, 7, 30, 90)),
         ("item_popularity", "item", (7, 30, 90, 365)),
     ):
-        wanted = {(getattr(one, key), one.at + n * DAY) for one in events for n in (0, *days)}
+        wanted = {(getattr(one, key), one.entered_at) for one in events} | {
+            (getattr(one, key), one.at + n * DAY)
+            for one in events
+            for n in days
+            if one.at + n * DAY > one.entered_at
+        }
         found = [(row[f"{key}_id"], row["event_timestamp"]) for row in run(mart, events)]
         assert sorted(found) == sorted(wanted)
 

@@ -76,7 +76,7 @@ def test_pseudonyms_are_made_in_the_session_by_the_expression_that_python_has(
     warehouse: Any,
 ) -> None:
     compiled = warehouse.settings.dbt_project / "target" / "compiled"
-    text = next(compiled.rglob("int_events_checked.sql")).read_text()
+    text = next(compiled.rglob("int_events_read.sql")).read_text()
     assert pseudonym_sql("events.user_id") in text
 
 

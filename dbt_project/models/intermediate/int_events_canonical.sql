@@ -1,12 +1,17 @@
 select
     event_id,
     user_id,
+    anonymous_id,
+    device_id,
     item_id,
     event_type,
     event_timestamp,
     loaded_at,
     value,
+    currency,
     session_hint,
+    device,
+    geo,
     context,
     text,
     source

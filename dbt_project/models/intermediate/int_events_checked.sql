@@ -1,40 +1,100 @@
-with events as (
-    {{ union_packs('events') }}
+-- The first reason to reject each event. A verdict depends on the other events, on none of the order
+-- in which they were read, and not on when that was; see docs/cleaning.md.
+-- Each reason is looked for in a few narrow columns and leaves only the rows that it rejects: what is
+-- joined to all events is small.
+
+-- Copies are looked for among the sound events only: a faulty copy must not take a sound one's place.
+with copies as (
+    select
+        source,
+        raw_file,
+        raw_row
+    from {{ ref('int_events_read') }}
+    where fault is null
+    qualify row_number() over (partition by source, event_id order by loaded_at, raw_file, raw_row) > 1
 ),
 
-judged as (
+-- The same thing told again under another id: all that it says is equal, and it happened within the
+-- tolerance of the one before.
+told_again as (
     select
-        *,
-        case
-            when user_id is null then 'missing_user'
-            when item_id is null then 'missing_item'
-            when event_type is null then 'missing_event_type'
-            when event_timestamp is null then 'missing_time'
-            when event_id is null then 'missing_event_id'
-            when event_timestamp < timestamptz '1990-01-01 00:00:00+00' then 'time_too_early'
-            when
-                event_timestamp
-                > timestamptz '{{ run_started_at }}' + interval '{{ var("clock_skew_tolerance") }}'
-                then 'time_in_future'
-        end as fault
-    from events
+        events.source,
+        events.raw_file,
+        events.raw_row
+    from {{ ref('int_events_read') }} as events
+    anti join copies
+        on
+            events.source = copies.source
+            and events.raw_file = copies.raw_file
+            and events.raw_row = copies.raw_row
+    where
+        events.fault is null
+        and events.source not in ('{{ var("packs_without_near_copies") | join("', '") }}')
+    qualify
+        events.event_timestamp - lag(events.event_timestamp) over (
+            partition by
+                events.source, events.actor_id, events.device_id, events.event_type, events.item_id,
+                events.session_hint, events.content
+            order by events.event_timestamp, events.loaded_at, events.event_id
+        ) <= interval '{{ var("near_copy_tolerance") }}'
 ),
 
--- Copies are counted among the sound ones: a faulty copy must not take a sound one's place.
-numbered as (
+outliers as (
     select
-        *,
-        row_number() over (
-            partition by source, event_id, fault is null
-            order by loaded_at nulls last, raw_file, raw_row
-        ) as copy_number
-    from judged
+        events.source,
+        events.raw_file,
+        events.raw_row
+    from {{ ref('int_events_read') }} as events
+    inner join {{ ref('int_usual_values') }} as usual
+        on
+            events.source = usual.source
+            and events.event_type = usual.event_type
+            and events.item_id = usual.item_id
+    where
+        events.fault is null
+        and events.price > 0
+        and abs(ln(events.price::double) - usual.log_median)
+        > {{ var('outlier_deviations') }} * usual.log_spread
+),
+
+-- Order lines that will be accepted: what a rejected one says must not go for the event's word.
+ordered as (
+    select distinct events.order_line
+    from {{ ref('int_events_read') }} as events
+    anti join outliers
+        on
+            events.source = outliers.source
+            and events.raw_file = outliers.raw_file
+            and events.raw_row = outliers.raw_row
+    where
+        events.source = 'orders'
+        and events.fault is null
+        and events.order_line is not null
 )
 
 select
-    * exclude (fault, copy_number),
+    events.* exclude (fault, content, price),
     case
-        when fault is not null then fault
-        when copy_number > 1 then 'duplicate_event_id'
+        when events.fault is not null then events.fault
+        when copies.raw_row is not null then 'duplicate_event_id'
+        when bots.reason is not null then bots.reason
+        when told_again.raw_row is not null then 'near_duplicate'
+        when outliers.raw_row is not null then 'value_outlier'
+        when events.source = 'web' and events.event_type = 'purchase' and ordered.order_line is not null
+            then 'told_by_orders'
     end as rejected_because
-from numbered
+from {{ ref('int_events_read') }} as events
+left join copies
+    on events.source = copies.source and events.raw_file = copies.raw_file and events.raw_row = copies.raw_row
+left join told_again
+    on
+        events.source = told_again.source
+        and events.raw_file = told_again.raw_file
+        and events.raw_row = told_again.raw_row
+left join outliers
+    on
+        events.source = outliers.source
+        and events.raw_file = outliers.raw_file
+        and events.raw_row = outliers.raw_row
+left join {{ ref('int_bots') }} as bots on events.source = bots.source and events.actor_id = bots.actor_id
+left join ordered on events.order_line = ordered.order_line

@@ -1,5 +1,9 @@
 with catalogue as (
-    {{ union_packs('items') }}
+    {{ union_packs(
+        'items',
+        {'item_id': 'varchar', 'title': 'varchar', 'categories': 'varchar[]', 'release_year': 'integer'},
+        without=var('packs_without_items'),
+    ) }}
 ),
 
 one_row_each as (
@@ -10,7 +14,7 @@ one_row_each as (
 
 -- An item that people touch is an item, whether the catalogue knows it or not.
 seen as (
-    select distinct item_id from {{ ref('int_events_canonical') }}
+    select distinct item_id from {{ ref('int_item_events') }}
 )
 
 select

@@ -9,4 +9,5 @@ select
     event_timestamp - interval '1 microsecond' as asked_at,
     loaded_at,
     value::double as value
-from {{ ref('int_events_canonical') }}
+from {{ ref('int_user_events') }}
+where item_id is not null

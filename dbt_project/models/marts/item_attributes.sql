@@ -1,5 +1,5 @@
 with log_start as (
-    select min(event_timestamp) as event_timestamp from {{ ref('int_events_canonical') }}
+    select min(event_timestamp) as event_timestamp from {{ ref('int_item_events') }}
 ),
 
 items as (

@@ -1,7 +1,7 @@
 {%- set windows = {'7d': '7 days', '30d': '30 days', '90d': '90 days', '365d': '365 days'} -%}
 with windowed as (
     {{ exact_windows(
-        relation=ref('int_events_canonical'),
+        relation=ref('int_item_events'),
         entity='item_id',
         windows=windows,
         sums={

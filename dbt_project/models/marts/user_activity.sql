@@ -1,7 +1,7 @@
 {%- set windows = {'1d': '1 day', '7d': '7 days', '30d': '30 days', '90d': '90 days'} -%}
 with windowed as (
     {{ exact_windows(
-        relation=ref('int_events_canonical'),
+        relation=ref('int_user_events'),
         entity='user_id',
         windows=windows,
         sums={

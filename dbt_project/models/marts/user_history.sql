@@ -1,31 +1,90 @@
 {%- set kept = 50 -%}
-with recent as (
+with events as (
     select
         user_id,
         event_timestamp,
-        max(loaded_at) over up_to as loaded_at,
-        list_reverse(
-            list(struct_pack(item_id := item_id, event_type := event_type, happened_at := event_timestamp))
-                over last_ones
-        ) as events,
-        lead(event_timestamp) over up_to as next_event_timestamp
-    from {{ ref('int_events_canonical') }}
+        event_id,
+        loaded_at,
+        -- An event is in the list from when it has happened and is known.
+        greatest(event_timestamp, loaded_at) as entered_at,
+        struct_pack(
+            happened_at := event_timestamp, event_id := event_id, item_id := item_id, event_type := event_type
+        ) as event
+    from {{ ref('int_user_events') }}
+    where item_id is not null
+),
+
+arrivals as (
+    select
+        *,
+        max(loaded_at) over arrived as learned_at,
+        lead(entered_at) over arrived as next_entered_at,
+        event < max(event) over earlier as is_overtaken
+    from events
     window
-        up_to as (partition by user_id order by event_timestamp, event_id),
-        last_ones as (
-            partition by user_id order by event_timestamp, event_id
-            rows between {{ kept - 1 }} preceding and current row
+        arrived as (partition by user_id order by entered_at, event_timestamp, event_id),
+        earlier as (
+            partition by user_id order by entered_at, event_timestamp, event_id
+            rows between unbounded preceding and 1 preceding
         )
+),
+
+people as (
+    select
+        user_id,
+        bool_or(coalesce(is_overtaken, false)) as has_overtaken
+    from arrivals
+    group by user_id
+),
+
+-- Nearly everybody's events are learned in the order in which they happen, and the last that came
+-- are the last that happened.
+in_order as (
+    select
+        arrivals.user_id,
+        arrivals.entered_at,
+        arrivals.learned_at,
+        arrivals.next_entered_at,
+        list_reverse(list(arrivals.event) over last_ones) as events
+    from arrivals
+    inner join people on arrivals.user_id = people.user_id
+    where not people.has_overtaken
+    window last_ones as (
+        partition by arrivals.user_id
+        order by arrivals.entered_at, arrivals.event_timestamp, arrivals.event_id
+        rows between {{ kept - 1 }} preceding and current row
+    )
+),
+
+overtaken as (
+    select
+        arrivals.user_id,
+        arrivals.entered_at,
+        arrivals.learned_at,
+        arrivals.next_entered_at,
+        max(arrivals.event, {{ kept }}) over so_far as events
+    from arrivals
+    inner join people on arrivals.user_id = people.user_id
+    where people.has_overtaken
+    window so_far as (
+        partition by arrivals.user_id
+        order by arrivals.entered_at, arrivals.event_timestamp, arrivals.event_id
+        rows between unbounded preceding and current row
+    )
 )
 
 select
     user_id,
-    event_timestamp,
-    loaded_at,
+    entered_at as event_timestamp,
+    learned_at as loaded_at,
     [event.item_id for event in events] as item_ids,
     [event.event_type for event in events] as event_types,
     -- Feast keeps arrays of timestamps to the second only: microseconds as integers lose nothing.
     [epoch_us(event.happened_at) for event in events] as event_at_us
-from recent
--- Of events at one instant only the last one's list is complete.
-where next_event_timestamp is distinct from event_timestamp
+from (
+    select * from in_order
+    union all
+    select * from overtaken
+) as lists
+-- Of events that enter at one instant only the last one's list is complete.
+where next_entered_at is distinct from entered_at

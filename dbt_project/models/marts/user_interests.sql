@@ -1,6 +1,7 @@
 {%- set kept = 10 -%}
 with events as (
-    select * from {{ ref('int_events_canonical') }}
+    select * from {{ ref('int_user_events') }}
+    where item_id is not null
 ),
 
 items as (
@@ -21,6 +22,8 @@ evidence as (
         -- A catalogue that names a category twice does not make two events of one.
         unnest(list_distinct(items.categories)) as category,
         events.event_timestamp,
+        -- Evidence counts from when it has happened and is known.
+        greatest(events.event_timestamp, events.loaded_at) as entered_at,
         events.loaded_at
     from events
     inner join items on events.item_id = items.item_id
@@ -33,7 +36,8 @@ running as (
     select
         evidence.user_id,
         evidence.category,
-        evidence.event_timestamp,
+        evidence.entered_at,
+        max(max(evidence.event_timestamp)) over up_to as last_event_at,
         sum(
             sum(pow(
                 2,
@@ -44,17 +48,17 @@ running as (
         sum(count(*)) over up_to as events_n
     from evidence
     inner join first_events on evidence.user_id = first_events.user_id
-    group by evidence.user_id, evidence.category, evidence.event_timestamp, first_events.first_event_at
-    window up_to as (partition by evidence.user_id, evidence.category order by evidence.event_timestamp)
+    group by evidence.user_id, evidence.category, evidence.entered_at, first_events.first_event_at
+    window up_to as (partition by evidence.user_id, evidence.category order by evidence.entered_at)
 ),
 
 instants as (
     select
         user_id,
-        event_timestamp,
-        max(max(loaded_at)) over (partition by user_id order by event_timestamp) as loaded_at
+        entered_at as event_timestamp,
+        max(max(loaded_at)) over (partition by user_id order by entered_at) as loaded_at
     from evidence
-    group by user_id, event_timestamp
+    group by user_id, entered_at
 ),
 
 user_categories as (
@@ -72,22 +76,23 @@ states as (
         running.category,
         running.weight,
         running.events_n,
-        running.event_timestamp as last_event_at
+        running.last_event_at
     from instants
     inner join user_categories on instants.user_id = user_categories.user_id
     asof inner join running
         on
             instants.user_id = running.user_id
             and user_categories.category = running.category
-            and instants.event_timestamp >= running.event_timestamp
+            and instants.event_timestamp >= running.entered_at
 ),
 
 shares as (
     select
         *,
         weight / sum(weight) over (partition by user_id, event_timestamp) as share,
+        -- Equal evidence may add up to another last digit, in another order of learning.
         row_number() over (
-            partition by user_id, event_timestamp order by weight desc, category asc
+            partition by user_id, event_timestamp order by round(log2(weight), 9) desc, category asc
         ) as position
     from states
 )

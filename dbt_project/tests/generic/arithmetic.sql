@@ -45,7 +45,7 @@ where asked_at >= event_timestamp
 
 {% test covers_every_item_seen(model) %}
 select events.item_id
-from {{ ref('int_events_canonical') }} as events
+from {{ ref("int_item_events") }} as events
 anti join {{ model }} as items on events.item_id = items.item_id
 {% endtest %}
 

@@ -15,6 +15,7 @@ import pytest
 from profilestore.errors import InputError
 from profilestore.settings import Settings
 from profilestore.sources import PACKS, RawLog, raw_log, read_clock, write_raw_logs
+from profilestore.sources.source import QueriedTables
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DAYS = "who,what,at\na,x,2026-01-01T10:00:00Z\nb,y,2026-01-02T10:00:00Z\n"
@@ -27,6 +28,7 @@ def test_the_active_pack_is_named_with_its_origin(
     log = write(folder)
     assert json.loads((home.raw / "active.json").read_text()) == {
         "source_pack": "files",
+        "packs": ["files"],
         "origin": str(folder),
     }
     assert log.rows == {"events": 2, "items": 2}
@@ -101,14 +103,18 @@ def test_now_has_a_zone(home: Settings) -> None:
         write_raw_logs("movielens", home, now=datetime(2026, 1, 1))
 
 
-@pytest.mark.parametrize("broken", ["_write_parquet", "_swap", "_json"])
+@pytest.mark.parametrize(
+    ("where", "broken"),
+    [(QueriedTables, "write"), (raw_log, "_swap"), (raw_log, "_json")],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
 def test_a_write_that_fails_leaves_no_trace(
-    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, broken: str
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, where: object, broken: str
 ) -> None:
     def fails(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(raw_log, broken, fails)
+    monkeypatch.setattr(where, broken, fails)
     message = refused("movielens")
     assert "could not be written" in message
     assert "No space left" in message

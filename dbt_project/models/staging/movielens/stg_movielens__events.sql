@@ -28,9 +28,6 @@ select
     -- training row of 2010 see what was there in 2010.
     event_timestamp as loaded_at,
     rating::decimal(18, 4) as value,
-    null::varchar as session_hint,
-    null::varchar as context,
-    null::varchar as text,
     'movielens' as source,
     'ratings.parquet' as raw_file,
     file_row_number::bigint + 1 as raw_row

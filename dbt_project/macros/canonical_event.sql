@@ -1,0 +1,33 @@
+{# The columns of a staged event, once. A pack's stg_<pack>__events gives those that it has. #}
+{% macro canonical_event_columns() -%}
+{{ return({
+    'event_id': 'varchar',
+    'user_id': 'varchar',
+    'anonymous_id': 'varchar',
+    'device_id': 'varchar',
+    'item_id': 'varchar',
+    'event_type': 'varchar',
+    'event_timestamp': 'timestamp with time zone',
+    'loaded_at': 'timestamp with time zone',
+    'value': 'decimal(18, 4)',
+    'price': 'decimal(18, 4)',
+    'currency': 'varchar',
+    'session_hint': 'varchar',
+    'device': 'varchar',
+    'geo': 'varchar',
+    'context': 'varchar',
+    'text': 'varchar',
+    'order_line': 'varchar',
+    'content': 'varchar',
+    'is_unreadable': 'boolean',
+    'is_impossible': 'boolean',
+    'source': 'varchar',
+    'raw_file': 'varchar',
+    'raw_row': 'bigint',
+}) }}
+{%- endmacro %}
+
+{# The staged events of every active pack that has some. #}
+{% macro union_events() -%}
+{{ union_packs('events', canonical_event_columns(), without=var('packs_without_events')) }}
+{%- endmacro %}

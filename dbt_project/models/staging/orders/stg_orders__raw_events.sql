@@ -1,0 +1,6 @@
+select
+    raw_file,
+    raw_row,
+    {{ redacted_csv('line', 'header', 'customer_id') }} as raw_payload,
+    'orders' as source
+from {{ source('logs', 'order_lines') }}

@@ -1,0 +1,6 @@
+select
+    raw_file,
+    raw_row,
+    {{ redacted_json('line', ['handle', 'device_id', 'target']) }} as raw_payload,
+    'social' as source
+from {{ source('logs', 'social_events') }}

@@ -1,0 +1,6 @@
+select
+    raw_file,
+    raw_row,
+    {{ redacted_json('line', ['user_id', 'anonymous_id', 'device_id', 'login_with']) }} as raw_payload,
+    'web' as source
+from {{ source('logs', 'web_events') }}
