@@ -1,3 +1,4 @@
+{% set packs = var('packs_with_bots') | join("', '") %}
 -- Who is no person, by all that it did. Each rule is something that nobody can do, however keen:
 --   bot_too_fast      most of its acts come so densely that there is no time to look at anything:
 --                     so many in the minute around them;
@@ -16,7 +17,7 @@ with acts as (
     from {{ ref('int_events_read') }}
     where
         fault is null
-        and source in ('{{ var("packs_with_bots") | join("', '") }}')
+        and source in ('{{ packs }}')
 ),
 
 spaced as (
@@ -24,14 +25,15 @@ spaced as (
         source,
         actor_id,
         instant,
-        instant - lag(instant) over of_actor as gap,
+        instant - lag(instant) over (partition by source, actor_id order by instant) as gap,
         count(*) over (
-            of_actor
-            range between {{ var('bot_burst_seconds') * 500000 }} preceding
-            and {{ var('bot_burst_seconds') * 500000 }} following
+            partition by source, actor_id
+            order by instant
+            range between
+            {{ var('bot_burst_seconds') | int * 500000 }} preceding
+            and {{ var('bot_burst_seconds') | int * 500000 }} following
         ) as acts_around
     from acts
-    window of_actor as (partition by source, actor_id order by instant)
 ),
 
 habits as (
@@ -54,7 +56,7 @@ stretches as (
         instant as woke_at,
         lead(instant - gap) over (partition by source, actor_id order by instant) as slept_at
     from spaced
-    where gap is null or gap >= {{ var('bot_sleep_hours') * 3600000000 }}
+    where gap is null or gap >= {{ var('bot_sleep_hours') }} * 3600000000
 ),
 
 awake as (
@@ -77,7 +79,7 @@ judged as (
                 habits.acts_n > {{ var('bot_gaps') }}
                 and habits.gap_variation < {{ var('bot_gap_variation') }}
                 then 'bot_too_regular'
-            when awake.longest >= {{ var('bot_hours_awake') * 3600000000 }} then 'bot_never_sleeps'
+            when awake.longest >= {{ var('bot_hours_awake') }} * 3600000000 then 'bot_never_sleeps'
         end as reason
     from habits
     inner join awake on habits.source = awake.source and habits.actor_id = awake.actor_id

@@ -1,3 +1,4 @@
+{% set exact_packs = var('packs_without_near_copies') | join("', '") %}
 -- The first reason to reject each event. A verdict depends on the other events, on none of the order
 -- in which they were read, and not on when that was; see docs/cleaning.md.
 -- Each reason is looked for in a few narrow columns and leaves only the rows that it rejects: what is
@@ -29,7 +30,7 @@ told_again as (
             and events.raw_row = copies.raw_row
     where
         events.fault is null
-        and events.source not in ('{{ var("packs_without_near_copies") | join("', '") }}')
+        and events.source not in ('{{ exact_packs }}')
     qualify
         events.event_timestamp - lag(events.event_timestamp) over (
             partition by
@@ -73,7 +74,7 @@ ordered as (
 )
 
 select
-    events.* exclude (fault, content, price),
+    events.* exclude (events.fault, events.content, events.price),
     case
         when events.fault is not null then events.fault
         when copies.raw_row is not null then 'duplicate_event_id'

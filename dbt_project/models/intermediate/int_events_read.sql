@@ -1,24 +1,32 @@
+{% set itemless = var('events_without_item') | join("', '") %}
 -- Each raw event once in canonical form, with the first thing that is wrong with it by itself.
 with told as (
     {{ union_events() }}
 ),
 
--- An empty text names nothing. Nor does the pseudonym of one, which would make one person of all who
--- sent none: whatever the kind of identifier, it is taken for the null that it should have been.
+-- What the pseudonym of an empty text is, once and not for each row.
+nobody as (
+    select
+        {{ pseudonym("''", 'user') }} as account,
+        {{ pseudonym("''", 'handle') }} as handle,
+        {{ pseudonym("''", 'cookie') }} as cookie,
+        {{ pseudonym("''", 'device') }} as device
+),
+
+-- An empty text names nothing. Nor does its pseudonym, which would make one person of all who sent
+-- none: both are taken for the null that they should have been.
 events as (
     select
-        * exclude (
-            event_id, user_id, anonymous_id, device_id, item_id, event_type, is_unreadable, is_impossible
-        ),
-        nullif(event_id, '') as event_id,
-        nullif(nullif(user_id, {{ pseudonym("''", 'user') }}), {{ pseudonym("''", 'handle') }}) as user_id,
-        nullif(anonymous_id, {{ pseudonym("''", 'cookie') }}) as anonymous_id,
-        nullif(device_id, {{ pseudonym("''", 'device') }}) as device_id,
-        nullif(item_id, '') as item_id,
-        nullif(event_type, '') as event_type,
-        is_unreadable,
-        is_impossible
+        told.* replace (
+            nullif(told.event_id, '') as event_id,
+            nullif(nullif(told.user_id, nobody.account), nobody.handle) as user_id,
+            nullif(told.anonymous_id, nobody.cookie) as anonymous_id,
+            nullif(told.device_id, nobody.device) as device_id,
+            nullif(told.item_id, '') as item_id,
+            nullif(told.event_type, '') as event_type
+        )
     from told
+    cross join nobody
 )
 
 select
@@ -29,7 +37,7 @@ select
         when coalesce(user_id, anonymous_id, device_id) is null then 'missing_user'
         when
             item_id is null
-            and coalesce(event_type, '') not in ('{{ var("events_without_item") | join("', '") }}')
+            and coalesce(event_type, '') not in ('{{ itemless }}')
             then 'missing_item'
         when event_type is null then 'missing_event_type'
         when event_timestamp is null then 'missing_time'

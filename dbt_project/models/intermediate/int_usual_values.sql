@@ -1,3 +1,4 @@
+{% set packs = var('packs_with_money') | join("', '") %}
 -- What a unit of each item costs, in logarithms: items differ by orders of magnitude, an item's own
 -- price does not. The spread is of the distances from the items' own middles, event type by event
 -- type: the robust standard deviation (1.4826 times the median absolute deviation; Rousseeuw and
@@ -13,7 +14,7 @@ with prices as (
     where
         fault is null
         and price > 0
-        and source in ('{{ var("packs_with_money") | join("', '") }}')
+        and source in ('{{ packs }}')
 ),
 
 known_items as (
