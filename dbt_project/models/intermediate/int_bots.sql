@@ -1,7 +1,7 @@
 {% set packs = var('packs_with_bots') | join("', '") %}
 -- Who is no person, by all that it did. Each rule is something that nobody can do, however keen:
---   bot_too_fast      most of its acts come so densely that there is no time to look at anything:
---                     so many in the minute around them;
+--   bot_too_fast      much of what it does comes so densely that nobody could look at it: so many acts
+--                     in the minute around each (one burst of a page gone wrong is forgiven);
 --   bot_too_regular   its pauses are all but equal, nights included: the robust standard deviation of
 --                     the gaps (1.4826 times the median absolute deviation) is a small part of their
 --                     median. People come in visits, with seconds within and days between;
