@@ -11,19 +11,21 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import duckdb
 import pytest
 
 from profilestore import lake
 from profilestore.privacy.pseudonyms import pseudonym
 from profilestore.settings import Settings, child_environment
 from profilestore.sources import RawLog, write_raw_logs
+from profilestore.sources.simulator import Simulation, simulate
 
 HERE = Path(__file__).parent
 REPO = HERE.parents[1]
@@ -125,3 +127,55 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 def shifted(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """The same log, brought to our clock."""
     return make_warehouse(tmp_path_factory.mktemp("shifted"), "to_now")
+
+
+# Not one of those by which the thresholds were chosen.
+SHOP = Simulation(users=800, days=30, seed=4096)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A lake, attached, with the truth beside it: `judged` has each raw row with its `kinds`."""
+
+    settings: Settings
+    connection: duckdb.DuckDBPyConnection
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self.connection.execute(query).fetchall()
+
+    def counts(self, where: str) -> dict[str | None, int]:
+        """Rows by verdict."""
+        return dict(
+            self.rows(f"SELECT rejected_because, count(*) FROM judged WHERE {where} GROUP BY 1")
+        )
+
+    def truth(self, table: str) -> str:
+        return f"'{self.settings.simulated}/truth/{table}.parquet'"
+
+
+@pytest.fixture(scope="session")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scored]:
+    """Simulated logs, built once."""
+    settings = Settings(tmp_path_factory.mktemp("scored") / "home", pseudonym_key=PHRASE)
+    shutil.copytree(
+        REPO / "dbt_project", settings.dbt_project, ignore=shutil.ignore_patterns("target", "logs")
+    )
+    simulate(SHOP, settings.simulated)
+    write_raw_logs("simulated", settings, now=NOW)
+    done = build(settings)
+    assert done.returncode == 0, done.stderr
+    with lake.connect() as connection:
+        lake.attach_lake(connection, settings.lake_catalog, settings.lake_files)
+        found = Scored(settings, connection)
+        connection.execute(
+            f"""
+            CREATE TABLE judged AS
+            WITH noted AS (
+                SELECT file, row, list(kind) AS kinds FROM {found.truth("dirt")} GROUP BY ALL
+            )
+            SELECT checked.*, coalesce(noted.kinds, []) AS kinds
+            FROM lake.int_events_checked AS checked
+            LEFT JOIN noted ON checked.raw_file = noted.file AND checked.raw_row = noted.row
+            """
+        )
+        yield found

@@ -64,9 +64,7 @@ def test_a_quarantined_row_keeps_what_it_said(warehouse: Any) -> None:
 def test_every_reason_is_there(warehouse: Any) -> None:
     """A reason that no planted row has would be a reason that nothing tests."""
     models = warehouse.settings.dbt_project / "models" / "intermediate"
-    text = "".join(
-        (models / f"int_events_{step}.sql").read_text() for step in ("read", "checked")
-    )
+    text = "".join((models / f"int_events_{step}.sql").read_text() for step in ("read", "checked"))
     reasons = Counter(one.fault for one in warehouse.events if one.fault)
     planned = {word for word in text.split("'") if word.startswith(("missing_", "time_", "dupl"))}
     # `files` makes an id and a load time for an event that has none: there these cannot happen, nor

@@ -1,12 +1,48 @@
--- Whose an event is: the account's, or of somebody who did not say, the cookie's or the device's.
+-- Whose an event is. As long as nobody knows that a browser is somebody's, its events are the
+-- browser's own; from when it is known, they are that person's too, who then learns of them. So an
+-- event can have two rows, and what a person's features were before the login stays as it was.
+with events as (
+    select
+        *,
+        coalesce(user_id, anonymous_id, device_id) as own_id
+    from {{ ref('int_events_canonical') }}
+),
+
+told as (
+    select
+        events.*,
+        identities.user_id as person_id,
+        identities.since,
+        coalesce(
+            identities.since > greatest(events.event_timestamp, events.loaded_at), false
+        ) as is_learned_later
+    from events
+    left join {{ ref('int_identities') }} as identities on events.own_id = identities.id
+)
+
 select
     event_id,
-    coalesce(user_id, anonymous_id, device_id) as user_id,
+    case when is_learned_later then own_id else coalesce(person_id, own_id) end as user_id,
     item_id,
     event_type,
     event_timestamp,
     loaded_at,
     value,
     session_hint,
-    source
-from {{ ref('int_events_canonical') }}
+    source,
+    false as is_retold
+from told
+union all
+select
+    event_id,
+    person_id as user_id,
+    item_id,
+    event_type,
+    event_timestamp,
+    greatest(loaded_at, since) as loaded_at,
+    value,
+    session_hint,
+    source,
+    true as is_retold
+from told
+where is_learned_later

@@ -10,4 +10,5 @@ select
     loaded_at,
     value::double as value
 from {{ ref('int_user_events') }}
-where item_id is not null
+-- Of an event that was told again, the row of who it was known to be.
+where item_id is not null and not is_retold

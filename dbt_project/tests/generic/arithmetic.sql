@@ -66,3 +66,18 @@ select *
 from {{ model }}
 where raw_rows <> accepted_rows + quarantined_rows
 {% endtest %}
+
+{# Each accepted event is somebody's once by what was known when it came. #}
+{% test told_once(model) %}
+select coalesce(events.event_id, told.event_id) as event_id
+from {{ ref('int_events_canonical') }} as events
+full outer join (
+    select
+        source,
+        event_id
+    from {{ model }}
+    where not is_retold
+) as told
+    on events.source = told.source and events.event_id = told.event_id
+where events.event_id is null or told.event_id is null
+{% endtest %}
