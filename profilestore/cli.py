@@ -46,7 +46,11 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     logs = add("logs", _logs, "read a source once and write its raw log to data/raw/")
-    logs.add_argument("--source", default="movielens", help="movielens, simulated, web, social, orders, or your own folder")
+    logs.add_argument(
+        "--source",
+        default="movielens",
+        help="movielens, simulated, web, social, orders, or your own folder",
+    )
     simulate = add(
         "simulate", _simulate, "write the raw logs of an invented population, and the truth"
     )
