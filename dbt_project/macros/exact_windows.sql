@@ -97,13 +97,13 @@ running as (
     select
         nth,
         instant,
-        kind,
-        lead(nth) over () as next_nth,
-        lead(instant) over () as next_instant,
         -- The latest of this entity: whatever comes after it stands higher.
-        max(nth * 18446744073709551616::hugeint + learned) over so_far as latest_learned,
-        max(nth * 18446744073709551616::hugeint + happened) over so_far as latest_happened,
-        max(nth * 18446744073709551616::hugeint - happened) over so_far as earliest_happened
+        max(nth * 18446744073709551616::hugeint + learned) over so_far
+        - nth * 18446744073709551616::hugeint as latest_learned,
+        max(nth * 18446744073709551616::hugeint + happened) over so_far
+        - nth * 18446744073709551616::hugeint as latest_happened,
+        nth * 18446744073709551616::hugeint
+        - max(nth * 18446744073709551616::hugeint - happened) over so_far as earliest_happened
         {%- for name in sums %}
         {%- for suffix in windows %},
         sum(
@@ -121,29 +121,42 @@ running as (
     from (select * from moves order by nth, instant, kind)
     {#- The linter (.sqlfluff) does not know a frame without an order, which streams. #}
     window so_far as ({{ 'order by nth ' if linting is defined }}rows between unbounded preceding and current row)
+),
+
+-- Of several moves of one instant the last one's totals are whole: each row looks back at the one
+-- before. (Not ahead: `lead` without an order, streamed into a join, gives some rows twice in DuckDB
+-- 1.5.5.)
+before as (
+    select
+        nth,
+        instant as next_instant,
+        lag(nth) over () as nth_before,
+        {%- for name in ['instant', 'latest_learned', 'latest_happened', 'earliest_happened'] %}
+        lag({{ name }}) over () as {{ name }}
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+        {%- for name in sums %}
+        {%- for suffix in windows.keys() | list + ['lifetime'] %},
+        lag({{ name }}_{{ suffix }}) over () as {{ name }}_{{ suffix }}
+        {%- endfor %}
+        {%- endfor %}
+    from running
 )
 
 select
     entities.{{ entity }},
-    make_timestamptz(running.instant) as event_timestamp,
-    {%- for name, column, sign in [
-        ('loaded_at', 'latest_learned', ''), ('first_event_at', 'earliest_happened', '-'),
-        ('last_event_at', 'latest_happened', ''),
-    ] %}
-    make_timestamptz(({{ sign }}(running.{{ column }} - running.nth * 18446744073709551616::hugeint))::bigint) as {{ name }}
-    {{- ',' if not loop.last }}
-    {%- endfor %}
+    make_timestamptz(before.instant) as event_timestamp,
+    make_timestamptz(before.latest_learned::bigint) as loaded_at,
+    make_timestamptz(before.earliest_happened::bigint) as first_event_at,
+    make_timestamptz(before.latest_happened::bigint) as last_event_at
     {%- for name in sums %}
     {%- for suffix in windows.keys() | list + ['lifetime'] %},
-    running.{{ name }}_{{ suffix }}
+    before.{{ name }}_{{ suffix }}
     {%- endfor %}
     {%- endfor %}
-from running
-inner join entities on running.nth = entities.nth
-where
-    running.kind <> {{ ends }}
-    -- Of several moves of one instant the last one's totals are whole.
-    and (running.next_nth is distinct from running.nth or running.next_instant is distinct from running.instant)
+from before
+inner join entities on before.nth = entities.nth
+where before.nth_before = before.nth and before.instant < before.next_instant
 {%- endmacro %}
 
 {# When an event leaves a window, in microseconds: `interval` after it happened, rounded up to
