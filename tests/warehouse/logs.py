@@ -45,15 +45,14 @@ class Event:
 
     @property
     def loaded_at(self) -> int:
-        """When it was learned. Only of an event that has a time."""
+        """When it was learned, not before it happened. Only of an event that has a time."""
         assert self.at is not None
-        return self.at if self.known_at is None else self.known_at
+        return self.at if self.known_at is None else max(self.at, self.known_at)
 
     @property
     def entered_at(self) -> int:
         """From when on it has happened and is known."""
-        assert self.at is not None
-        return max(self.at, self.loaded_at)
+        return self.loaded_at
 
 
 def iso(micros: int | None) -> str:
@@ -94,7 +93,8 @@ def sound_log(rng: random.Random, items: Sequence[str]) -> list[Event]:
     events = []
     for person, happened in people.items():
         for at, item in happened:
-            late = rng.choice([None, None, None, rng.randrange(60 * DAY)])
+            # Some say that they were learned before, as a mere date does.
+            late = rng.choice([None, None, None, -3 * HOUR, rng.randrange(60 * DAY)])
             value = rng.choice([None, Decimal(rng.randrange(-50, 5000)) / 10, Decimal("3.5")])
             events.append(
                 Event(

@@ -12,8 +12,9 @@ select
     events.item_id,
     events.event_type,
     events.event_at + clock.shift as event_timestamp,
-    -- Files that do not say when they were learned are taken to have been learned as it happened.
-    coalesce(events.loaded_at, events.event_at) + clock.shift as loaded_at,
+    -- Files that do not say when they were learned are taken to have been learned as it happened; so
+    -- are rows that say that they were learned before, as a mere date does.
+    greatest(coalesce(events.loaded_at, events.event_at), events.event_at) + clock.shift as loaded_at,
     events.value::decimal(18, 4) as value,
     events.session_hint,
     events.context,
