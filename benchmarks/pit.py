@@ -192,25 +192,41 @@ def _compare(folder: Path, one: str, other: str) -> None:
 
 
 def _plot(points: dict[str, list[tuple[Shape, float]]], path: Path) -> None:
-    figure, panels = plt.subplots(1, 3, figsize=(14, 4.2), constrained_layout=True)
-    series = (
+    """The judged shapes side by side, and a panel for each size that grew."""
+    measured = [shape for shape, _ in points["ours"]]
+    sizes = (
         (
-            "spine rows",
+            "rows asked for",
             lambda s: s.spine,
             lambda s: (s.history, s.per_key, s.views) == (2_000_000, 20, 3),
         ),
         ("history rows", lambda s: s.history, lambda s: (s.views, s.features) == (1, 4)),
         ("views", lambda s: s.views, lambda s: (s.history, s.features) == (500_000, 4)),
     )
-    for panel, (label, value, chosen) in zip(panels, series, strict=True):
+    grew = [one for one in sizes if sum(map(one[2], measured)) > 1]
+    figure, panels = plt.subplots(
+        1, 1 + len(grew), figsize=(5 + 4.5 * len(grew), 4.2), constrained_layout=True, squeeze=False
+    )
+    judged, *growing = panels[0]
+    shapes = [shape for shape in (*JUDGED, *QUICK) if shape in measured]
+    width = 0.8 / len(points)
+    for turn, (side, found) in enumerate(points.items()):
+        taken = dict(found)
+        some = [(n + turn * width, taken[one]) for n, one in enumerate(shapes) if one in taken]
+        if some:
+            judged.bar(*zip(*some, strict=True), width, label=side)
+    names = [f"{one.spine // 1000} k rows,\n{one.per_key} a key" for one in shapes]
+    judged.set_xticks([n + width for n in range(len(shapes))], names)
+    judged.set(xlabel="rows asked for, of 3 views", ylabel="seconds", yscale="log")
+    judged.legend()
+    for panel, (label, value, chosen) in zip(growing, grew, strict=True):
         for side, found in points.items():
             some = sorted((value(shape), taken) for shape, taken in found if chosen(shape))
             if some:
                 panel.plot(*zip(*some, strict=True), marker="o", label=side)
         panel.set(xlabel=label, ylabel="seconds", xscale="log", yscale="log")
         panel.grid(alpha=0.3, which="both")
-        if panel.lines:
-            panel.legend()
+        panel.legend()
     figure.suptitle("Point-in-time join")
     figure.savefig(path, dpi=110)
 
