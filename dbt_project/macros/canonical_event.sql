@@ -20,6 +20,7 @@
     'order_line': 'varchar',
     'content': 'varchar',
     'is_unreadable': 'boolean',
+    'pack_fault': 'varchar',
     'is_impossible': 'boolean',
     'source': 'varchar',
     'raw_file': 'varchar',

@@ -30,10 +30,12 @@ events as (
 )
 
 select
-    * exclude (is_unreadable, is_impossible),
+    * exclude (is_unreadable, is_impossible, pack_fault),
     coalesce(user_id, anonymous_id, device_id) as actor_id,
     case
         when is_unreadable then 'unreadable'
+        -- What only the pack can tell, such as a postage line among goods.
+        when pack_fault is not null then pack_fault
         when coalesce(user_id, anonymous_id, device_id) is null then 'missing_user'
         when
             item_id is null
