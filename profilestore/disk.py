@@ -1,8 +1,9 @@
-"""What has to be on the disk before somebody is told that it is."""
+"""What has to be on the disk before somebody is told that it is; a folder there whole or not."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 
@@ -13,3 +14,49 @@ def to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def tree_to_disk(folder: Path) -> None:
+    """`to_disk` of everything in a folder, and of itself."""
+    for inner, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            to_disk(Path(inner, name))
+        to_disk(Path(inner))
+
+
+def draft_of(folder: Path) -> Path:
+    """Where to write what is to become `folder`."""
+    return folder.with_name(f".{folder.name}.new")
+
+
+def replace_folder(draft: Path, folder: Path) -> None:
+    """Put `draft` in the place of `folder`, which a rename can only do with an empty one.
+
+    A process that is killed between the two renames leaves no folder; `settle` brings the former
+    one back. It also removes the former one when all is done.
+    """
+    if folder.exists():
+        folder.rename(_former(folder))
+    draft.rename(folder)
+    to_disk(folder.parent)
+
+
+def settle(folder: Path) -> None:
+    """End what `replace_folder` began: with the new folder if it is there, or the former one."""
+    former = _former(folder)
+    if not former.exists():
+        return
+    if folder.exists():
+        shutil.rmtree(former)
+    else:
+        former.rename(folder)
+
+
+def settle_all(parent: Path) -> None:
+    """`settle` of every folder in `parent`."""
+    for former in parent.glob(".*.old"):
+        settle(parent / former.name.removeprefix(".").removesuffix(".old"))
+
+
+def _former(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")

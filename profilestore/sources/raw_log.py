@@ -22,7 +22,7 @@ from pathlib import Path
 
 import duckdb
 
-from profilestore.disk import to_disk
+from profilestore.disk import draft_of, replace_folder, settle_all, to_disk, tree_to_disk
 from profilestore.errors import InputError
 from profilestore.settings import Settings
 from profilestore.sources.clock import ACTIVE_FILE, CLOCK_FILE, Clock, Shift, read_clock_file
@@ -184,12 +184,7 @@ def _only_writer(raw: Path) -> Iterator[None]:
 
 
 def _tidy(raw: Path) -> None:
-    for former in raw.glob(".*.old"):
-        folder = raw / former.name.removeprefix(".").removesuffix(".old")
-        if folder.exists():
-            shutil.rmtree(former)
-        else:
-            former.rename(folder)
+    settle_all(raw)
     for draft in raw.glob(".*.new"):
         if draft.is_dir():
             shutil.rmtree(draft)
@@ -199,8 +194,7 @@ def _tidy(raw: Path) -> None:
 
 def _write(source: Source, tables: RawTables, clock: Clock, raw: Path) -> RawLog:
     folder = raw / source.name
-    draft = raw / f".{source.name}.new"
-    active_draft = raw / f".{ACTIVE_FILE}.new"
+    draft, active_draft = draft_of(folder), draft_of(raw / ACTIVE_FILE)
     about = {"source_pack": source.name, "packs": list(source.packs), "origin": source.origin}
     try:
         draft.mkdir()
@@ -209,26 +203,14 @@ def _write(source: Source, tables: RawTables, clock: Clock, raw: Path) -> RawLog
         (draft / SOURCE_FILE).write_text(_json(about | {"shift": tables.shift.value}), "utf-8")
         # All that can run out of space happens before the first rename.
         active_draft.write_text(_json(about), "utf-8")
-        for file in (*draft.rglob("*"), draft, active_draft):
-            to_disk(file)
-        _swap(draft, folder)
+        tree_to_disk(draft)
+        to_disk(active_draft)
+        replace_folder(draft, folder)
         active_draft.replace(raw / ACTIVE_FILE)
         to_disk(raw)
     finally:
         _tidy(raw)
     return RawLog(source.name, source.packs, source.origin, folder, rows, clock)
-
-
-def _swap(draft: Path, folder: Path) -> None:
-    """Put `draft` in the place of `folder`, which a rename can only do with an empty one.
-
-    A process that is killed between the two renames leaves no folder; the next writer brings the
-    former one back (`_tidy`).
-    """
-    former = folder.with_name(f".{folder.name}.old")
-    if folder.exists():
-        folder.rename(former)
-    draft.rename(folder)
 
 
 def _json(values: Mapping[str, object]) -> str:

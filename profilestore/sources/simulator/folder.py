@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from profilestore.disk import to_disk
+from profilestore.disk import draft_of, replace_folder, settle, tree_to_disk
 from profilestore.errors import InputError
 
 ABOUT = "simulation.json"
@@ -55,13 +55,13 @@ def claimed(out: Path) -> Iterator[Path]:
     Raises:
         InputError: another process is at it, or the disk refused.
     """
-    beside = out.parent / f".{out.name}.new"
+    beside = draft_of(out)
     try:
         beside.mkdir(parents=True, exist_ok=True)
         handle = os.open(beside, os.O_RDONLY)
         try:
             _lock(handle, out)
-            _tidy(out)
+            settle(out)
             for left in beside.iterdir():
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
             try:
@@ -81,16 +81,9 @@ def claimed(out: Path) -> Iterator[Path]:
 
 def publish(beside: Path, out: Path) -> None:
     """Put a finished folder in the place of `out`."""
-    for folder, _, files in os.walk(beside, topdown=False):
-        for name in files:
-            to_disk(Path(folder, name))
-        to_disk(Path(folder))
-    if out.exists():
-        out.rename(_former(out))
-    beside.rename(out)
-    to_disk(out.parent)
-    if _former(out).exists():
-        shutil.rmtree(_former(out))
+    tree_to_disk(beside)
+    replace_folder(beside, out)
+    settle(out)
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
@@ -105,18 +98,3 @@ def _lock(handle: int, out: Path) -> None:
         raise InputError(
             f"{out}: another process is writing this simulation; wait for it."
         ) from None
-
-
-def _former(out: Path) -> Path:
-    return out.parent / f".{out.name}.old"
-
-
-def _tidy(out: Path) -> None:
-    """Mend what a process that was killed between two renames has left."""
-    former = _former(out)
-    if not former.exists():
-        return
-    if out.exists():
-        shutil.rmtree(former)
-    else:
-        former.rename(out)

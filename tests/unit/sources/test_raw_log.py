@@ -105,7 +105,7 @@ def test_now_has_a_zone(home: Settings) -> None:
 
 @pytest.mark.parametrize(
     ("where", "broken"),
-    [(QueriedTables, "write"), (raw_log, "_swap"), (raw_log, "_json")],
+    [(QueriedTables, "write"), (raw_log, "replace_folder"), (raw_log, "_json")],
     ids=lambda one: one if isinstance(one, str) else "",
 )
 def test_a_write_that_fails_leaves_no_trace(
@@ -143,7 +143,7 @@ def test_an_interrupt_leaves_no_trace(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(raw_log, "to_disk", interrupted)
+    monkeypatch.setattr(raw_log, "tree_to_disk", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write("movielens")
     assert list(home.raw.iterdir()) == []
