@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import profilestore
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -72,7 +74,14 @@ def machine() -> dict[str, str | int]:
 
 
 def commit() -> str:
-    """The checkout's commit, with `+` when files differ from it (results aside)."""
+    """The checkout's commit, with `+` when files differ from it (results aside).
+
+    Raises:
+        SystemExit: another checkout's code is installed, and would be what was measured.
+    """
+    measured = Path(profilestore.__file__).resolve().parents[1]
+    if measured != CHECKOUT:
+        raise SystemExit(f"{measured} is installed here, not {CHECKOUT}: rm -r .venv; make setup")
     git = ["git", "-C", str(CHECKOUT)]
     head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
     changed = subprocess.run(
