@@ -5,7 +5,9 @@ before the spine instant, the latest; of equal event times the one created last;
 older than the view's ttl.
 
 Where the spine asks for most of the history, a view is one ASOF join of its rows, features and all,
-by event and created time together, so that ties are settled on the way. Where it asks for little of
+by event and created time together, so that ties are settled on the way. Each view by itself, in the
+spine's order, and then all side by side: joined one after the other, the rows that are sorted would
+get wider with each view. Where it asks for little of
 it, most features would be sorted for nothing, and it is written as:
 
     asked_0    the spine with this view's keys and instant
@@ -167,30 +169,42 @@ def point_in_time_statement(
         ctes.append(f"{SPINE} AS MATERIALIZED (\n{spine_query}\n)")
     carried = [_carries(view, reach, known_only) for view in views]
     for number, view in enumerate(views):
-        if not carried[number]:
+        if carried[number]:
+            ctes.append(_carrying_cte(number, view, spine, reach))
+        else:
             ctes.extend(_view_ctes(number, view, spine, reach, known_only))
     outputs = [
         f"spine.c{position} AS {identifier(column.name)}"
         for position, column in enumerate(spine.columns)
+    ] + [
+        f"view_{number}.f{position} AS {identifier(output)}"
+        for number, view in enumerate(views)
+        for position, (_, output) in enumerate(view.features)
     ]
-    joins = []
-    for number, view in enumerate(views):
-        values = [f"view_{number}.f{position}" for position in range(len(view.features))]
-        if carried[number]:
-            joins.append(_carrying_join(number, view, spine, reach))
-            if view.ttl is not None:
-                fresh = f"view_{number}.event >= spine.instant - {view.ttl}"
-                values = [f"CASE WHEN {fresh} THEN {value} END" for value in values]
-        else:
-            joins.append(f"LEFT JOIN view_{number} ON view_{number}.nth = spine.nth")
-        outputs += [
-            f"{value} AS {identifier(output)}"
-            for value, (_, output) in zip(values, view.features, strict=True)
-        ]
+    # What is in the spine's order already stands beside it, row by row; the rest is joined to that.
+    side_by_side = [number for number in range(len(views)) if carried[number]]
+    joins = [f"POSITIONAL JOIN view_{number}" for number in side_by_side] + [
+        f"LEFT JOIN view_{number} ON view_{number}.nth = spine.nth"
+        for number in range(len(views))
+        if not carried[number]
+    ]
+    order = "ORDER BY spine.nth"
+    relation = f"FROM {SPINE} AS spine"
+    if side_by_side:
+        relation = f"FROM (SELECT * FROM {SPINE} ORDER BY nth) AS spine"
+        differs = " OR ".join(
+            f"view_{number}.nth IS DISTINCT FROM spine.nth" for number in side_by_side
+        )
+        outputs[0] = (
+            f"CASE WHEN {differs} THEN error('rows out of order') ELSE spine.c0 END "
+            f"AS {identifier(spine.columns[0].name)}"
+        )
+        if all(carried):
+            order = ""
     head = f"WITH {', '.join(ctes)}\n" if ctes else ""
     return (
         f"{head}SELECT {', '.join(outputs)}\n"
-        f"FROM {SPINE} AS spine\n" + "".join(f"{join}\n" for join in joins) + "ORDER BY spine.nth"
+        f"{relation}\n" + "".join(f"{join}\n" for join in joins) + order
     )
 
 
@@ -245,29 +259,36 @@ def latest_statement(view: View, names: Sequence[str], first: int | None, last: 
     """Of `rows_statement`, the latest row per key; of equals the one created last. By key.
 
     The latest time is found first and its row fetched after: ranking whole rows sorts them all.
-    Few rows are left to be ordered, and an online store is filled quickest in key order.
+    Few rows are left to be ordered, which an online store needs anyway; of equals the first is then
+    the one whose key differs from that of the row before.
     """
     rows = rows_statement(view, names, first, last)
     width = len(view.keys)
     keys = [identifier(name) for name in names[:width]]
     event = identifier(names[width + len(view.features)])
-    created = "".join(
-        f", history.{identifier(name)} DESC NULLS LAST"
-        for name in names[width + len(view.features) + 1 :]
+    order = ", ".join(
+        [
+            *(f"history.{key}" for key in keys),
+            *(
+                f"history.{identifier(name)} DESC NULLS LAST"
+                for name in names[width + len(view.features) + 1 :]
+            ),
+        ]
     )
     conditions = [f"{event} IS NOT NULL", *(f"{key} IS NOT NULL" for key in keys)]
     group = f"\nGROUP BY {', '.join(keys)}" if keys else ""
     same = "".join(f"latest.{key} = history.{key} AND " for key in keys)
-    partition = f"PARTITION BY {', '.join(f'history.{key}' for key in keys)} " if keys else ""
-    order = f"\nORDER BY {', '.join(f'history.{key}' for key in keys)}" if keys else ""
     once = "MATERIALIZED" if view.read_once else "NOT MATERIALIZED"
+    differs = " OR ".join(f"{key} IS DISTINCT FROM lag({key}) OVER ()" for key in keys)
     return (
         f"WITH history AS {once} (\n{rows}\n), latest AS (\n"
         f"SELECT {', '.join([*keys, f'max({event}) AS latest_event'])}\nFROM history\n"
-        f"WHERE {' AND '.join(conditions)}{group}\n)\n"
+        f"WHERE {' AND '.join(conditions)}{group}\n), found AS (\n"
         f"SELECT history.* FROM history\n"
-        f"JOIN latest ON {same}latest.latest_event = history.{event}\n"
-        f"QUALIFY row_number() OVER ({partition}ORDER BY history.{event} DESC{created}) = 1{order}"
+        f"JOIN latest ON {same}latest.latest_event = history.{event}"
+        + (f"\nORDER BY {order}" if order else "")
+        + "\n)\nSELECT * FROM found\n"
+        + (f"QUALIFY {differs}" if keys else "LIMIT 1")
     )
 
 
@@ -295,20 +316,33 @@ def _carries(view: View, reach: Reach | None, known_only: bool) -> bool:
     return not is_narrow(view, reach) and not (known_only and view.created is not None)
 
 
-def _carrying_join(number: int, view: View, spine: Spine, reach: Reach | None) -> str:
+def _carrying_cte(number: int, view: View, spine: Spine, reach: Reach | None) -> str:
+    # Of each view by itself, and not one view after the other: what is sorted stays narrow.
     keys = [f"k{position}" for position in range(len(view.keys))]
     features = [f"f{position}" for position in range(len(view.features))]
+    given = ", ".join(["nth", "instant", *sorted({f"c{position}" for position, _ in view.keys})])
     same = "".join(
         f"{spine_key(f'spine.c{position}', spine.columns[position].type, column.type)} "
-        f"= view_{number}.{key} AND "
+        f"= history.{key} AND "
         for key, (position, column) in zip(keys, view.keys, strict=True)
     )
-    event = "" if view.ttl is None else "history.event, "
+    event, values = "", [f"history.{feature}" for feature in features]
+    if view.ttl is not None:
+        event = "history.event, "
+        fresh = f"history.event >= spine.instant - {view.ttl}"
+        values = [
+            f"CASE WHEN {fresh} THEN {value} END AS {feature}"
+            for value, feature in zip(values, features, strict=True)
+        ]
     columns = ", ".join([*keys, *(f"history.{feature}" for feature in features)])
     return (
+        f"view_{number} AS (\n"
+        f"SELECT {', '.join(['spine.nth', *values])}\n"
+        f"FROM (SELECT {given} FROM {SPINE}) AS spine\n"
         f"ASOF LEFT JOIN (\nSELECT {event}{columns}, {_NEWNESS} AS newness\n"
         f"FROM (\n{_history(number, view, keys, reach, False)}\n) AS history\n"
-        f") AS view_{number}\nON {same}{_HORIZON} >= view_{number}.newness"
+        f") AS history\nON {same}{_HORIZON} >= history.newness\n"
+        "ORDER BY spine.nth\n)"
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from spec_engines import plain, plain_grid
 
+from profilestore.errors import ProfilestoreError
 from profilestore.offline_store import point_in_time
 from profilestore.offline_store import store as store_module
 from profilestore.offline_store.point_in_time import point_in_time_statement
@@ -95,7 +96,7 @@ CARRYING_MUTANTS = {
     "ttl a microsecond longer": carried_ttl_changed_by(1),
     "ttl a microsecond shorter": carried_ttl_changed_by(-1),
     "ttl without its edge": replaced(r"event >= spine\.instant", "event > spine.instant"),
-    "ttl not applied": replaced(r"CASE WHEN view_\d+\.event >= \S+ - \d+ THEN (\S+) END", r"\1"),
+    "ttl not applied": replaced(r"CASE WHEN history\.event >= \S+ - \d+ THEN (\S+) END", r"\1"),
     "future leaks by a microsecond": replaced(r"\(spine\.instant \*", "((spine.instant + 1) *"),
     "instant not included": replaced(r"\+ 9223372036854775807\)", "- 9223372036854775809)"),
     "ties to the version created first": replaced(
@@ -105,10 +106,13 @@ CARRYING_MUTANTS = {
         r"history\.created, -9223372036854775808", "history.created, 9223372036854775807"
     ),
     "ties not settled": replaced(r"\+ coalesce\(history\.created, \S+\)\)", "+ 0)"),
-    "equal spine rows merged": MUTANTS["equal spine rows merged"],
-    "rows in another order": MUTANTS["rows in another order"],
+    "equal spine rows merged": replaced(
+        r"(FROM \()SELECT \*( FROM \w+ ORDER BY nth)", r"\1SELECT DISTINCT ON (instant, c0) *\2"
+    ),
+    "rows in another order": replaced(r"(ORDER BY (spine\.)?nth)", r"\1 DESC"),
+    "one view in another order": replaced(r"(ORDER BY spine\.nth)", r"\1 DESC"),
     "rows without an answer dropped": replaced(r"ASOF LEFT JOIN", "ASOF JOIN"),
-    "keys not compared": replaced(r"spine\.c0 = view_0\.k0 AND ", ""),
+    "keys not compared": replaced(r"spine\.c0 = history\.k0 AND ", ""),
     "reads too little history": without_ttl_in_reach,
 }
 # Of the look-up that takes a maximum.
@@ -133,9 +137,14 @@ def set_way(monkeypatch, way):
 
 
 def failures(repos, scenarios):
-    """The truths that do not hold on the lake."""
+    """The truths that do not hold on the lake, or where the statement itself refuses."""
     for scenario in scenarios:
-        if plain(repos.run("lake", scenario)) != plain_grid(scenario.result):
+        try:
+            found = plain(repos.run("lake", scenario))
+        except ProfilestoreError:
+            yield scenario.name
+            continue
+        if found != plain_grid(scenario.result):
             yield scenario.name
 
 
