@@ -27,8 +27,3 @@
     'raw_row': 'bigint',
 }) }}
 {%- endmacro %}
-
-{# The staged events of every active pack that has some. #}
-{% macro union_events() -%}
-{{ union_packs('events', canonical_event_columns(), without=var('packs_without_events')) }}
-{%- endmacro %}

@@ -1,5 +1,24 @@
 {# What staging reads of lines that `make logs` landed (raw_file, raw_row, header, line). #}
 
+{# Landed lines of JSON: each with its `fields`, see `json_fields`. #}
+{% macro json_lines(table, names) -%}
+select
+    raw_file,
+    raw_row,
+    {{ json_fields('line', names) }} as fields
+from {{ source('logs', table) }}
+{%- endmacro %}
+
+{# Landed lines of CSV: each with its `cells` and their `names`, for `csv_cell`. #}
+{% macro csv_lines(table) -%}
+select
+    raw_file,
+    raw_row,
+    {{ csv_cells('line') }} as cells,
+    string_split(header, ',') as names
+from {{ source('logs', table) }}
+{%- endmacro %}
+
 {# A JSON object's fields as texts, in a struct; null for a line that is no JSON object. #}
 {% macro json_fields(line, names) -%}
 case when json_valid({{ line }}) then json_transform({{ line }}, '{

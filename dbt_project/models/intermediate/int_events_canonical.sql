@@ -3,6 +3,7 @@ select
     user_id,
     anonymous_id,
     device_id,
+    actor_id,
     item_id,
     event_type,
     event_timestamp,

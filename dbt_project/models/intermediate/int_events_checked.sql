@@ -71,31 +71,49 @@ ordered as (
         events.source = 'orders'
         and events.fault is null
         and events.order_line is not null
+),
+
+rejections as (
+    select
+        source,
+        raw_file,
+        raw_row,
+        list(reason) as reasons
+    from (
+        select
+            *,
+            'duplicate_event_id' as reason
+        from copies
+        union all
+        select
+            *,
+            'near_duplicate' as reason
+        from told_again
+        union all
+        select
+            *,
+            'value_outlier' as reason
+        from outliers
+    ) as found
+    group by source, raw_file, raw_row
 )
 
 select
     events.* exclude (events.fault, events.content, events.price),
     case
         when events.fault is not null then events.fault
-        when copies.raw_row is not null then 'duplicate_event_id'
+        when list_contains(rejections.reasons, 'duplicate_event_id') then 'duplicate_event_id'
         when bots.reason is not null then bots.reason
-        when told_again.raw_row is not null then 'near_duplicate'
-        when outliers.raw_row is not null then 'value_outlier'
+        when list_contains(rejections.reasons, 'near_duplicate') then 'near_duplicate'
+        when list_contains(rejections.reasons, 'value_outlier') then 'value_outlier'
         when events.source = 'web' and events.event_type = 'purchase' and ordered.order_line is not null
             then 'told_by_orders'
     end as rejected_because
 from {{ ref('int_events_read') }} as events
-left join copies
-    on events.source = copies.source and events.raw_file = copies.raw_file and events.raw_row = copies.raw_row
-left join told_again
+left join rejections
     on
-        events.source = told_again.source
-        and events.raw_file = told_again.raw_file
-        and events.raw_row = told_again.raw_row
-left join outliers
-    on
-        events.source = outliers.source
-        and events.raw_file = outliers.raw_file
-        and events.raw_row = outliers.raw_row
+        events.source = rejections.source
+        and events.raw_file = rejections.raw_file
+        and events.raw_row = rejections.raw_row
 left join {{ ref('int_bots') }} as bots on events.source = bots.source and events.actor_id = bots.actor_id
 left join ordered on events.order_line = ordered.order_line

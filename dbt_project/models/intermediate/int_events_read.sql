@@ -1,7 +1,7 @@
 {% set itemless = var('events_without_item') | join("', '") %}
 -- Each raw event once in canonical form, with the first thing that is wrong with it by itself.
 with told as (
-    {{ union_events() }}
+    {{ union_packs('events', canonical_event_columns(), without=var('packs_without_events')) }}
 ),
 
 -- What the pseudonym of an empty text is, once and not for each row.

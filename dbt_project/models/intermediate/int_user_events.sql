@@ -2,10 +2,7 @@
 -- browser's own; from when it is known, they are that person's too, who then learns of them. So an
 -- event can have two rows, and what a person's features were before the login stays as it was.
 with events as (
-    select
-        *,
-        coalesce(user_id, anonymous_id, device_id) as own_id
-    from {{ ref('int_events_canonical') }}
+    select * from {{ ref('int_events_canonical') }}
 ),
 
 told as (
@@ -17,12 +14,12 @@ told as (
             identities.since > greatest(events.event_timestamp, events.loaded_at), false
         ) as is_learned_later
     from events
-    left join {{ ref('int_identities') }} as identities on events.own_id = identities.id
+    left join {{ ref('int_identities') }} as identities on events.actor_id = identities.id
 )
 
 select
     event_id,
-    case when is_learned_later then own_id else coalesce(person_id, own_id) end as user_id,
+    case when is_learned_later then actor_id else coalesce(person_id, actor_id) end as user_id,
     item_id,
     event_type,
     event_timestamp,

@@ -1,10 +1,5 @@
 with lines as (
-    select
-        raw_file,
-        raw_row,
-        {{ csv_cells('line') }} as cells,
-        string_split(header, ',') as names
-    from {{ source('logs', 'catalog_items') }}
+    {{ csv_lines('catalog_items') | indent(4) }}
 ),
 
 read as (

@@ -3,7 +3,7 @@ with events as (
 ),
 
 clock as (
-    select to_seconds(shift_seconds::bigint) as shift from {{ source('files', 'clock') }}
+    {{ clock_of('files') }}
 )
 
 select

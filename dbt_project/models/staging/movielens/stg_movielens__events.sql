@@ -3,14 +3,14 @@ with ratings as (
 ),
 
 clock as (
-    select shift_seconds from {{ source('movielens', 'clock') }}
+    {{ clock_of('movielens') }}
 ),
 
 named as (
     select
         {{ pseudonym('ratings.user_id') }} as user_id,
         ratings.movie_id::varchar as item_id,
-        to_timestamp(ratings.timestamp + clock.shift_seconds) as event_timestamp,
+        to_timestamp(ratings.timestamp) + clock.shift as event_timestamp,
         ratings.rating,
         ratings.file_row_number
     from ratings

@@ -1,14 +1,9 @@
 with lines as (
-    select
-        raw_file,
-        raw_row,
-        {{ csv_cells('line') }} as cells,
-        string_split(header, ',') as names
-    from {{ source('logs', 'order_lines') }}
+    {{ csv_lines('order_lines') | indent(4) }}
 ),
 
 clock as (
-    select to_seconds(shift_seconds::bigint) as shift from {{ source('logs', 'clock') }}
+    {{ clock_of('logs') }}
 ),
 
 read as (

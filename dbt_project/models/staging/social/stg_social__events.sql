@@ -1,16 +1,12 @@
 with lines as (
-    select
-        raw_file,
-        raw_row,
-        {{ json_fields('line', [
-            'id', 'verb', 'created', 'sent_at', 'received_at', 'handle', 'device_id', 'item_id', 'target', 'text',
-            'lang', 'geo',
-        ]) }} as fields
-    from {{ source('logs', 'social_events') }}
+    {{ json_lines('social_events', [
+        'id', 'verb', 'created', 'sent_at', 'received_at', 'handle', 'device_id', 'item_id', 'target', 'text',
+        'lang', 'geo',
+    ]) | indent(4) }}
 ),
 
 clock as (
-    select to_seconds(shift_seconds::bigint) as shift from {{ source('logs', 'clock') }}
+    {{ clock_of('logs') }}
 ),
 
 read as (

@@ -1,17 +1,13 @@
 with lines as (
-    select
-        raw_file,
-        raw_row,
-        {{ json_fields('line', [
-            'event_id', 'type', 'ts', 'sent_at', 'received_at', 'anonymous_id', 'device_id', 'user_id',
-            'session_id', 'item_id', 'query', 'order_id', 'quantity', 'price', 'currency', 'device', 'geo',
-            'login_with',
-        ]) }} as fields
-    from {{ source('logs', 'web_events') }}
+    {{ json_lines('web_events', [
+        'event_id', 'type', 'ts', 'sent_at', 'received_at', 'anonymous_id', 'device_id', 'user_id',
+        'session_id', 'item_id', 'query', 'order_id', 'quantity', 'price', 'currency', 'device', 'geo',
+        'login_with',
+    ]) | indent(4) }}
 ),
 
 clock as (
-    select to_seconds(shift_seconds::bigint) as shift from {{ source('logs', 'clock') }}
+    {{ clock_of('logs') }}
 ),
 
 read as (
