@@ -1,4 +1,5 @@
-"""What dbt-duckdb loads (`plugins:` in profiles.yml): extensions, folders, the pseudonym key.
+"""What dbt-duckdb loads (`plugins:` in profiles.yml): extensions, functions, folders, the pseudonym
+key.
 
 The key is a session variable of the build's connection. It never stands in compiled SQL, in the
 manifest or in a log.
@@ -14,6 +15,7 @@ from duckdb import DuckDBPyConnection
 from profilestore.lake import load_extensions
 from profilestore.privacy.pseudonyms import load_or_create_key, set_session_key
 from profilestore.settings import load_settings
+from profilestore.sql_functions import register
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
@@ -27,6 +29,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
 
     def configure_connection(self, conn: DuckDBPyConnection) -> None:
         load_extensions(conn)
+        register(conn)
 
     def configure_cursor(self, cursor: DuckDBPyConnection) -> None:
         set_session_key(cursor, self._key)

@@ -1,0 +1,103 @@
+"""Running means and tags against sums over all evidence so far."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from profilestore import evidence
+from profilestore.evidence import decay, running_means, running_tags
+
+PIECE = st.tuples(st.integers(0, 6), st.integers(-50, 400), st.integers(0, 5))
+HALF_LIFE = 30
+
+
+def arrays(pieces: list[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    pieces = sorted(pieces, key=lambda piece: piece[2])
+    return tuple(  # type: ignore[return-value]
+        np.array([piece[place] for piece in pieces], np.int64) for place in range(3)
+    )
+
+
+@pytest.mark.parametrize("cells", [1, 7, 2**20])
+@settings(deadline=None)
+@given(pieces=st.lists(PIECE, min_size=1, max_size=30), kept=st.integers(1, 8))
+def test_tags(cells: int, pieces: list[tuple[int, int, int]], kept: int) -> None:
+    tags, happened, steps = arrays(pieces)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evidence, "_CELLS", cells)
+        found = running_tags(tags, decay(happened, HALF_LIFE), happened, steps, kept)
+    rows = list(
+        zip(*(getattr(found, name) for name in ("step", "tag", "share", "events")), strict=True)
+    )
+    row = 0
+    for step in sorted(set(steps.tolist())):
+        known = [
+            (tag, at) for tag, at, when in zip(tags, happened, steps, strict=True) if when <= step
+        ]
+        weights = [2.0 ** (at / HALF_LIFE) for _, at in known]
+        total = math.fsum(weights)
+        shares: dict[int, float] = {}
+        for (tag, _), weight in zip(known, weights, strict=True):
+            shares[tag] = shares.get(tag, 0.0) + weight / total
+        order = sorted(shares, key=lambda tag: (-round(shares[tag], 12), tag))[:kept]
+        certainty = total**2 / math.fsum(weight**2 for weight in weights)
+        for tag in order:
+            times = [at for other, at in known if other == tag]
+            at_step, found_tag, share, events = rows[row]
+            assert (at_step, events) == (step, len([one for one in known if one[0] == found_tag]))
+            assert share == pytest.approx(shares[tag], rel=1e-9)
+            assert shares[found_tag] == pytest.approx(shares[tag], rel=1e-9)
+            assert found.certainty[row] == pytest.approx(certainty, rel=1e-9)
+            if found_tag == tag:
+                assert (found.first[row], found.last[row]) == (min(times), max(times))
+            row += 1
+    assert row == len(rows)
+
+
+@settings(deadline=None)
+@given(pieces=st.lists(PIECE, min_size=2, max_size=30), cut=st.integers(0, 5))
+def test_what_comes_later_changes_no_bit_of_what_was(
+    pieces: list[tuple[int, int, int]], cut: int
+) -> None:
+    tags, happened, steps = arrays(pieces)
+    early = steps <= cut
+    vectors = np.random.default_rng(3).standard_normal((7, 4)).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evidence, "_CELLS", 9)
+        whole = running_tags(tags, decay(happened, HALF_LIFE), happened, steps, 3)
+        part = running_tags(
+            tags[early], decay(happened[early], HALF_LIFE), happened[early], steps[early], 3
+        )
+    for name in ("tag", "share", "events", "first", "last", "certainty"):
+        assert (getattr(whole, name)[whole.step <= cut] == getattr(part, name)).all()
+    means = running_means(vectors, tags, decay(happened, HALF_LIFE), steps)
+    before = running_means(vectors, tags[early], decay(happened[early], HALF_LIFE), steps[early])
+    assert (means[: len(before)] == before).all()
+
+
+@given(pieces=st.lists(PIECE, min_size=1, max_size=30))
+def test_means(pieces: list[tuple[int, int, int]]) -> None:
+    which, happened, steps = arrays(pieces)
+    vectors = np.random.default_rng(5).standard_normal((7, 4)).astype(np.float32)
+    weights = decay(happened, HALF_LIFE)
+    found = running_means(vectors, which, weights, steps)
+    for row, step in enumerate(sorted(set(steps.tolist()))):
+        known = steps <= step
+        wanted = np.average(vectors[which[known]], axis=0, weights=weights[known])
+        np.testing.assert_allclose(found[row], wanted, rtol=1e-5, atol=1e-6)
+    assert len(found) == len(set(steps.tolist()))
+
+
+def test_nothing_gives_nothing() -> None:
+    none = np.empty(0, np.int64)
+    assert running_means(np.ones((1, 4), np.float32), none, np.empty(0), none).shape == (0, 4)
+    assert len(running_tags(none, np.empty(0), none, none, 10).step) == 0
+
+
+def test_half_of_the_weight_after_a_half_life() -> None:
+    assert decay(np.array([0, 10, 20, -10]), 10).tolist() == [1, 2, 4, 0.5]
