@@ -1,4 +1,4 @@
-"""Texts to vectors: near where the meaning is, in any language, and a function of the text alone."""
+"""Texts to vectors: near where the meaning is, in any language; a function of the text alone."""
 
 from __future__ import annotations
 
