@@ -45,6 +45,7 @@ def _load(name: str) -> ModuleType:
 
 logs = _load("logs")
 reference = _load("reference")
+given = _load("given")
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,12 @@ def make_warehouse(folder: Path, shift: str) -> Warehouse:
 @pytest.fixture(scope="session")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     return make_warehouse(tmp_path_factory.mktemp("warehouse"), "none")
+
+
+@pytest.fixture(scope="session")
+def lake_of_events(warehouse: Warehouse) -> Any:
+    """Marts over events that a test makes up."""
+    return given.Lake(warehouse.settings.dbt_project / "target" / "compiled" / "profilestore")
 
 
 @pytest.fixture(scope="session")
