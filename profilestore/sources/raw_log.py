@@ -30,10 +30,12 @@ from profilestore.sources.files import Files
 from profilestore.sources.logs import Logs, packs_in
 from profilestore.sources.mapping import MAPPING_FILE
 from profilestore.sources.movielens import MovieLens
+from profilestore.sources.published import Published, published_in
 from profilestore.sources.simulator import Simulation, simulate
 from profilestore.sources.source import RawTables, Source
+from profilestore.sources.tafeng import TaFeng
 
-PACKS = ("movielens", "simulated", "web", "social", "orders")
+PACKS = ("movielens", "tafeng", "simulated", "web", "social", "orders")
 """Names that can be given instead of a folder."""
 
 # Events of one kind, with the catalogue that says what they are about.
@@ -72,10 +74,10 @@ def write_raw_logs(source: str, settings: Settings, *, now: datetime) -> RawLog:
     """Read a source, check it, and make it the active raw log.
 
     Args:
-        source: a name of `PACKS`; or the path of a folder with `profilestore.yaml`, or with logs in
-            the formats of `Logs`. A folder that bears the name of a pack is meant by `./movielens`.
-            `simulated` and its parts are read from data/simulated, and simulated first if nothing
-            is there.
+        source: a name of `PACKS`; or the path of a folder with `profilestore.yaml`, with logs in
+            the formats of `Logs`, or with a data set of `PUBLICATIONS`. A folder that bears the
+            name of a pack is meant by `./movielens`. `simulated` and its parts are read from
+            data/simulated, and simulated first if nothing is there.
         settings: where to write.
         now: an aware time; the shift of a new log is chosen by it.
 
@@ -110,19 +112,29 @@ def open_source(source: str, settings: Settings) -> Source:
     """
     if source == "movielens":
         return MovieLens()
+    if source == "tafeng":
+        return TaFeng()
     if source in _SIMULATED:
         return _simulated(settings.simulated, _SIMULATED[source])
     known = f"known packs: {', '.join(PACKS)}"
     path = Path(source).expanduser()
     if source and path.is_dir():
-        mapped = (path / MAPPING_FILE).exists() or not packs_in(path)
-        return Files(path) if mapped else Logs(path)
+        return _folder(path)
     if not source or not path.exists():
         raise InputError(
             f"source {source!r}: there is no such pack ({known}) and no such folder. "
             "Needed the name of a pack, or the path of a folder with profilestore.yaml in it."
         )
     raise InputError(f"source {source!r}: this is a file; needed a folder, or a pack ({known}).")
+
+
+def _folder(path: Path) -> Source:
+    if (path / MAPPING_FILE).exists():
+        return Files(path)
+    if packs_in(path):
+        return Logs(path)
+    published = published_in(path)
+    return Published(path, published) if published else Files(path)
 
 
 def _simulated(folder: Path, packs: Sequence[str]) -> Source:

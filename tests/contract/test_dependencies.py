@@ -112,6 +112,15 @@ def test_feasts_suite_runs_on_the_same_versions() -> None:
     assert {name: universal[name] for name in both} == {name: platform[name] for name in both}
 
 
+def test_a_carrier_brings_nothing_with_it() -> None:
+    lock = REQUIREMENTS / "carriers.lock"
+    assert pins(lock).keys() == asked(lock.with_suffix(".in")).keys()
+    rules = (REPO / "Makefile").read_text().splitlines()
+    installs = [line for line in rules if "-r requirements/carriers.lock" in line]
+    assert installs
+    assert all("--no-deps" in line and "--require-hashes" in line for line in installs)
+
+
 def test_tests_stay_out_of_what_runs() -> None:
     only_dev = asked(REQUIREMENTS / "dev.in").keys() - asked(REQUIREMENTS / "platform.in").keys()
     assert "pytest" in only_dev

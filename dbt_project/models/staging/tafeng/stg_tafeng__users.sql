@@ -1,0 +1,28 @@
+with told as (
+    select
+        {{ pseudonym('customer_id') }} as user_id,
+        timezone('UTC', try_strptime(transaction_date, '%m/%d/%Y')) as valid_from,
+        max(age_group) as age_band,
+        max(nullif(pin_code, 'Unknown')) as region
+    from {{ source('tafeng', 'purchases') }}
+    where customer_id is not null
+    group by customer_id, transaction_date
+),
+
+clock as (
+    {{ clock_of('tafeng') }}
+),
+
+changes as (
+    {{ attribute_changes('told', ['age_band', 'region']) | indent(4) }}
+)
+
+select
+    changes.user_id,
+    changes.age_band,
+    changes.region,
+    changes.valid_from + clock.shift as valid_from,
+    changes.valid_from + clock.shift as loaded_at,
+    'tafeng' as source
+from changes
+cross join clock
