@@ -9,6 +9,7 @@ from feature_views import (
     item_attributes,
     item_popularity,
     user_activity,
+    user_attributes,
     user_history,
     user_interests,
 )
@@ -20,9 +21,10 @@ retrieval_v1 = FeatureService(
     tags={"purpose": "recommendation"},
 )
 
+# Age and region are shown and not trained on.
 profile_v1 = FeatureService(
     name="profile_v1",
-    features=[user_activity, user_history, user_interests],
+    features=[user_activity, user_attributes, user_history, user_interests],
     description="What the served profile of a person shows.",
     tags={"purpose": "profile"},
 )
