@@ -73,7 +73,8 @@ def test_the_services_that_training_and_serving_read(
     }
     views = {mart.name: mart.entity for mart in read_marts(parsed.manifest)}
     people = {name for name, entity in views.items() if entity == "user"}
-    assert services["retrieval_v1"] == views.keys()
+    # Age and region are shown, and not learned from.
+    assert services["retrieval_v1"] == views.keys() - {"user_attributes"}
     assert services["profile_v1"] == people
     assert all(used <= views.keys() for used in services.values())
 
