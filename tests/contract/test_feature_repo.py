@@ -21,6 +21,7 @@ from profilestore.errors import ProfilestoreError
 from profilestore.privacy.pseudonyms import pseudonym_sql
 from profilestore.settings import Settings
 from profilestore.sources.logs import TABLES
+from profilestore.sources.published import PUBLICATIONS
 
 REPO = Path(__file__).resolve().parents[2]
 HOME = Settings(REPO)
@@ -139,13 +140,15 @@ def test_dbt_reads_what_the_sources_write() -> None:
 def test_a_pack_has_the_models_that_it_is_read_by() -> None:
     project = yaml.safe_load((HOME.dbt_project / "dbt_project.yml").read_text())["vars"]
     folders = [one for one in (HOME.dbt_project / "models" / "staging").iterdir() if one.is_dir()]
-    assert {one.name for one in folders} == {"movielens", "files", *TABLES}
+    assert {one.name for one in folders} == {"movielens", "files", *TABLES, *PUBLICATIONS}
     for folder in folders:
         wanted = []
         if folder.name not in project["packs_without_events"]:
             wanted += ["events", "raw_events"]
         if folder.name not in project["packs_without_items"]:
             wanted.append("items")
+        if folder.name not in project["packs_without_users"]:
+            wanted.append("users")
         found = {one.name for one in folder.glob("*.sql")}
         assert found == {f"stg_{folder.name}__{kind}.sql" for kind in wanted}
 
