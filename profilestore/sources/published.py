@@ -190,6 +190,7 @@ PUBLICATIONS: Mapping[str, Publication] = {
         ],
         [
             (f"{_COURSE_START} + {_DAYS.format('date_registration')}", "registrations"),
+            (f"{_COURSE_START} + {_DAYS.format('date_unregistration')}", "registrations"),
             (
                 f"{_COURSE_START} + {_DAYS.format('date_submitted')}",
                 "submissions JOIN assessments USING (id_assessment)",
