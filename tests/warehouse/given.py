@@ -144,7 +144,7 @@ class Lake:
 
     def build(self, model: str) -> list[dict[str, Any]]:
         """Its rows, which later models of the same events can read."""
-        (path,) = self._compiled.rglob(f"{model}.sql")
+        (path,) = self._compiled.glob(f"models/*/{model}.sql")
         name = f"lake.main.{model}"
         self.connection.execute(f"CREATE OR REPLACE TABLE {name} AS {path.read_text()}")
         return plain(self.connection.execute(f"FROM {name}").to_arrow_table())
