@@ -1,0 +1,148 @@
+{%- set windows = {'1d': '1 day', '7d': '7 days', '30d': '30 days', '90d': '90 days'} -%}
+{%- set long_windows = ['7d', '30d', '90d'] -%}
+{%- set suffixes = ['1d', '7d', '30d', '90d', 'lifetime'] -%}
+{%- set kinds = {'views': 'view', 'carts': 'cart', 'buys': 'buy', 'engagements': 'engage'} -%}
+{%- set hour = 3600000000 -%}
+{%- set totals = {} -%}
+{%- for name in kinds -%}
+{%- for suffix in windows -%}
+{%- do totals.update({name ~ '_' ~ suffix: windowed_total(name, suffix, suffixes)}) -%}
+{%- endfor -%}
+{%- endfor -%}
+{%- for name in ['priced', 'paid'] -%}
+{%- do totals.update({name: windowed_total(name, 'lifetime', suffixes)}) -%}
+{%- endfor -%}
+{%- for name in ['people', 'buyers'] -%}
+{%- for suffix in long_windows -%}
+{%- do totals.update({name ~ '_' ~ suffix: name ~ '_' ~ suffix}) -%}
+{%- endfor -%}
+{%- endfor -%}
+with events as (
+    select
+        *,
+        {{ event_kind('event_type') }} as kind,
+        epoch_us(event_timestamp) as happened
+    from {{ ref('int_user_events') }}
+    where
+        item_id is not null
+        -- Of an event that was told again, the row of who it was known to be.
+        and not is_retold
+        and {{ event_kind('event_type') }} in ('view', 'cart', 'buy', 'engage')
+),
+
+items as (
+    {{ numbered('events', 'item_id') | indent(4) }}
+),
+
+-- An item has many events in an hour: they enter together, at the full hour after.
+entries as (
+    select
+        items.nth,
+        events.user_id as thing,
+        events.kind,
+        epoch_us(events.loaded_at) as learned,
+        (
+            (greatest(events.happened, epoch_us(events.loaded_at)) + {{ hour - 1 }}) // {{ hour }}
+        ) * {{ hour }} as entered,
+        {%- for name, kind in kinds.items() %}
+        (events.kind = '{{ kind }}')::integer as {{ name }},
+        {%- endfor %}
+        {%- for suffix, interval in windows.items() %}
+        {{ leaving_time('events.happened', interval, 'hour') }} as left_{{ suffix }},
+        {%- endfor %}
+        {{ never() }} as left_lifetime,
+        (events.kind = 'buy' and events.value > 0)::integer as priced,
+        case when events.kind = 'buy' and events.value > 0 then events.value else 0 end as paid
+    from events
+    inner join items on events.item_id = items.item_id
+),
+
+buying as (
+    select * from entries
+    where kind = 'buy'
+),
+
+-- What enters at one hour, and leaves together, is one move.
+together as (
+    select
+        nth,
+        entered,
+        max(learned) as learned,
+        {%- for suffix in suffixes %}
+        left_{{ suffix }},
+        {%- endfor %}
+        {%- for name in kinds %}
+        sum({{ name }})::integer as {{ name }},
+        {%- endfor %}
+        sum(priced)::integer as priced,
+        sum(paid) as paid
+    from entries
+    group by all
+),
+
+moves as (
+    select * from (
+        {{ windowed_moves('together', suffixes, (kinds | list) + ['priced', 'paid']) | indent(8) }}
+    )
+    union all by name
+    select * from (
+        {{ distinct_windows('entries', long_windows, 'people') | indent(8) }}
+    )
+    union all by name
+    select * from (
+        {{ distinct_windows('buying', long_windows, 'buyers') | indent(8) }}
+    )
+),
+
+windowed as materialized (
+    {{ running_totals('moves', 'items', 'item_id', totals) | indent(4) }}
+),
+
+-- What an item costs, in bars of 2 %, against the other items that were bought before the day.
+prices as (
+    select
+        item_id as entity,
+        event_timestamp,
+        'price' as measure,
+        case when priced > 0 then {{ amount_bar('paid / priced') }} end as bar
+    from windowed
+),
+
+price_changes as (
+    select * from prices
+    qualify bar is distinct from lag(bar) over (partition by entity order by event_timestamp)
+),
+
+population as (
+    {{ daily_percentiles('price_changes') | indent(4) }}
+),
+
+compared as (
+    select
+        windowed.*,
+        population.percentiles
+    from windowed
+    asof left join population on date_trunc('day', windowed.event_timestamp) >= population.day_at
+)
+
+select
+    item_id,
+    event_timestamp,
+    loaded_at,
+    {%- for name in totals if name not in ('priced', 'paid') %}
+    {{ name }}::bigint as {{ name }},
+    {%- endfor %}
+    {{ rate_with_prior('carts_30d', 'views_30d') }} as cart_rate_30d,
+    {{ rate_with_prior('buys_30d', 'views_30d') }} as buy_rate_30d,
+    {{ rate_with_prior('buyers_30d', 'people_30d') }} as buyer_rate_30d,
+    {{ trend(
+        'views_7d + carts_7d + buys_7d + engagements_7d', 'views_30d + carts_30d + buys_30d + engagements_30d'
+    ) }} as trend_7d,
+    (paid / nullif(priced, 0))::double as price_mean_lifetime,
+    case
+        when priced > 0
+            then 1 + {{ percentile(
+                amount_bar('paid / greatest(priced, 1)'), 'list_select(percentiles, [25, 50, 75])'
+            ) }}
+    end::integer as price_band
+from compared
