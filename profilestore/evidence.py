@@ -7,7 +7,7 @@ step. Sums run in that order, so that the same evidence gives the same bits, who
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeVar
 
 import numpy as np
@@ -71,6 +71,7 @@ class Tags:
 
     Attributes:
         step: the step.
+        place: 1 for the heaviest tag of the step.
         tag: the tag.
         share: of the tag in the weight of all tags.
         events: pieces of evidence on the tag.
@@ -80,6 +81,7 @@ class Tags:
     """
 
     step: Ints
+    place: Ints
     tag: Ints
     share: Doubles
     events: Ints
@@ -99,8 +101,9 @@ def running_tags(tags: Ints, weights: Doubles, happened: Ints, steps: Ints, kept
         kept: how many tags of a step, at most.
     """
     blocks = list(_blocks(tags, weights, happened, steps, kept))
-    names = ("step", "tag", "share", "events", "first", "last", "certainty")
-    return Tags(*(np.concatenate([getattr(one, name) for one in blocks]) for name in names))
+    return Tags(
+        *(np.concatenate([getattr(one, field.name) for one in blocks]) for field in fields(Tags))
+    )
 
 
 def _blocks(tags: Ints, weights: Doubles, happened: Ints, steps: Ints, kept: int) -> Iterator[Tags]:
@@ -138,6 +141,7 @@ def _blocks(tags: Ints, weights: Doubles, happened: Ints, steps: Ints, kept: int
         chosen = order[step, place]
         yield Tags(
             steps[starts[low:high]][step],
+            place + 1,
             names[chosen],
             weight_now[step, chosen] / totals[step],
             events_now[step, chosen],
@@ -166,4 +170,4 @@ def _summed(so_far: float, amounts: Doubles) -> Doubles:
 
 def _none() -> Tags:
     nothing, no_number = np.empty(0, np.int64), np.empty(0)
-    return Tags(nothing, nothing, no_number, nothing, nothing, nothing, no_number)
+    return Tags(nothing, nothing, nothing, no_number, nothing, nothing, nothing, no_number)

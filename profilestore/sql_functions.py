@@ -1,12 +1,12 @@
 """The functions of ours that the models call in SQL. Each gets a few thousand rows at a time, as
 Arrow arrays.
 
-    embed_text(VARCHAR) -> FLOAT[128]
-    hold_vectors(FLOAT[128][]) -> BIGINT: keeps them under a number made from what they are
+    embed_text(VARCHAR) -> FLOAT[]
+    hold_vectors(FLOAT[][]) -> BIGINT: keeps them under a number made from what they are
     running_means(held BIGINT, which BIGINT[], amounts DOUBLE[], happened BIGINT[], steps BIGINT[],
-        half_life BIGINT) -> STRUCT(mean FLOAT[128], recent FLOAT[128])[]
+        half_life BIGINT) -> STRUCT(mean FLOAT[], recent FLOAT[])[]
     running_tags(tags BIGINT[], happened BIGINT[], steps BIGINT[], half_life BIGINT, kept BIGINT)
-        -> STRUCT(step, tag, share, events, first, last, certainty)[]
+        -> STRUCT(step, place, tag, share, events, first, last, certainty)[]
 
 What they compute: `profilestore.text_embedding`, `profilestore.evidence`. The text may be null,
 which gives a null; nothing else may.
@@ -28,10 +28,11 @@ from profilestore.errors import ProfilestoreError
 from profilestore.evidence import Ints, Singles, Tags, decay, running_means, running_tags
 from profilestore.text_embedding import DIMENSIONS, embed
 
-_VECTOR = f"FLOAT[{DIMENSIONS}]"
+# A list: DuckLake stores no arrays of a fixed length.
+_VECTOR = "FLOAT[]"
 _TAGS = (
-    "STRUCT(step BIGINT, tag BIGINT, share DOUBLE, events BIGINT, first BIGINT, last BIGINT, "
-    "certainty DOUBLE)[]"
+    "STRUCT(step BIGINT, place BIGINT, tag BIGINT, share DOUBLE, events BIGINT, "
+    "first BIGINT, last BIGINT, certainty DOUBLE)[]"
 )
 
 # Vectors by a hash of what they are: the same ones have the same number, so a query that names
@@ -58,8 +59,8 @@ def register(connection: DuckDBPyConnection) -> None:
             parameters,  # type: ignore[arg-type]  # the stubs know no names of types
             result,
             type=PythonUDFType.ARROW,
-            # With its own handling DuckDB 1.5.5 gives the rows after a null, where a function
-            # returns arrays, each the array of another row.
+            # DuckDB's own way of leaving out nulls mixes up the rows after one, where what is
+            # returned is an array (1.5.5).
             null_handling=FunctionNullHandling.SPECIAL,
         )
 
@@ -69,9 +70,7 @@ def _embed_text(texts: pa.ChunkedArray) -> pa.Array:
     is_null = texts.is_null().to_numpy()
     matrix = np.zeros((len(texts), DIMENSIONS), np.float32)
     matrix[~is_null] = embed(known)
-    return pa.FixedSizeListArray.from_arrays(
-        pa.array(matrix.ravel()), DIMENSIONS, mask=pa.array(is_null)
-    )
+    return _vectors(matrix, pa.array(is_null))
 
 
 def _hold_vectors(lists: pa.ChunkedArray) -> pa.Array:
@@ -157,14 +156,15 @@ def _whole(lists: pa.ChunkedArray | pa.Array) -> pa.Array:
     return lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
 
 
-def _matrix(vectors: pa.FixedSizeListArray) -> Singles:
+def _matrix(vectors: pa.ListArray) -> Singles:
     flat = vectors.flatten().to_numpy(zero_copy_only=False)
     matrix: Singles = flat.reshape(-1, DIMENSIONS).copy()
     return matrix
 
 
-def _vectors(matrix: Singles) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), DIMENSIONS)
+def _vectors(matrix: Singles, is_null: pa.Array | None = None) -> pa.Array:
+    ends = pa.array(np.arange(len(matrix) + 1) * DIMENSIONS, pa.int32())
+    return pa.ListArray.from_arrays(ends, pa.array(matrix.ravel()), mask=is_null)
 
 
 def _ends(lengths: Sequence[int]) -> pa.Array:

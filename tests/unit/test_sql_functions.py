@@ -26,7 +26,7 @@ def test_texts(connection: duckdb.DuckDBPyConnection) -> None:
         "FROM (VALUES ('tent'), (NULL), ('Lampe')) AS texts(text)"
     ).fetchall()
     assert rows[1][0] is None
-    assert {kind for _, kind in rows} == {"FLOAT[128]"}
+    assert {kind for _, kind in rows} == {"FLOAT[]"}
     found = np.array([rows[0][0], rows[2][0]], np.float32)
     assert (found == embed(["tent", "Lampe"])).all()
 
@@ -79,10 +79,10 @@ def test_tags_of_many_people(connection: duckdb.DuckDBPyConnection) -> None:
         """
     ).fetchall()
     assert len(rows) == 2_500 * 2 + 2_500 * 4
-    assert [row[1:3] for row in rows if row[0] == 4_998] == [(5, 8), (9, 7)]
+    assert [row[1:4] for row in rows if row[0] == 4_998] == [(5, 1, 8), (9, 1, 7)]
     assert [row[1:] for row in rows if row[0] == 4_999] == [
-        (5, 8, 2 / 3, 1, 10, 10, 9 / 5),
-        (5, 7, 1 / 3, 1, 0, 0, 9 / 5),
-        (9, 7, 5 / 7, 2, 0, 20, 49 / 21),
-        (9, 8, 2 / 7, 1, 10, 10, 49 / 21),
+        (5, 1, 8, 2 / 3, 1, 10, 10, 9 / 5),
+        (5, 2, 7, 1 / 3, 1, 0, 0, 9 / 5),
+        (9, 1, 7, 5 / 7, 2, 0, 20, 49 / 21),
+        (9, 2, 8, 2 / 7, 1, 10, 10, 49 / 21),
     ]
