@@ -115,8 +115,24 @@ def user_history(events: Sequence[Event], at: int) -> Row:
     }
 
 
+def wilson(share: float, n: float) -> float:
+    """The smallest p for which a share this large is no more than 1.96 deviations off."""
+    low, high = 0.0, share
+    for _ in range(100):
+        middle = (low + high) / 2
+        if share - middle > 1.959964 * math.sqrt(middle * (1 - middle) / n):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
 def check_interests(
-    found: Row, events: Sequence[Event], at: int, categories: Mapping[str, Sequence[str]]
+    found: Row,
+    events: Sequence[Event],
+    at: int,
+    categories: Mapping[str, Sequence[str]],
+    everybody: Sequence[Event],
 ) -> None:
     """Categories by Σ 2^(−age / half-life), heaviest first, ten at most."""
     evidence: dict[str, list[int]] = defaultdict(list)
@@ -133,7 +149,26 @@ def check_interests(
     assert len(listed) == len(set(listed)) == min(len(shares), INTERESTS)
     np.testing.assert_allclose(found["shares"], [shares[one] for one in listed], rtol=1e-9)
     assert found["event_counts"] == [len(evidence[one]) for one in listed]
+    assert found["first_event_at_us"] == [min(evidence[one]) for one in listed]
     assert found["last_event_at_us"] == [max(evidence[one]) for one in listed]
+    # Against what was known of everybody when the row's day began.
+    midnight = found["event_timestamp"] // DAY * DAY
+    usual: dict[str, int] = defaultdict(int)
+    for one in everybody:
+        if one.entered_at <= midnight:
+            for category in set(categories.get(one.item, [])):
+                usual[category] += 1
+    whole = sum(usual.values()) + 1
+    np.testing.assert_allclose(
+        found["lifts"], [shares[one] * whole / (usual[one] + 1) for one in listed], rtol=1e-9
+    )
+    ages = [then - at for times in evidence.values() for then in times]
+    squares = math.fsum(4 ** (age / (HALF_LIFE_DAYS * DAY)) for age in ages)
+    np.testing.assert_allclose(
+        found["confidences"],
+        [wilson(shares[one], total**2 / squares) for one in listed],
+        atol=1e-6,
+    )
     # Those left out weigh no more than the last one listed.
     for other in shares.keys() - set(listed):
         assert shares[other] <= shares[listed[-1]] * (1 + 1e-9)

@@ -25,6 +25,8 @@ from warehouse_reference import (
     user_history,
 )
 
+from profilestore.sql_functions import register
+
 Run = Callable[..., list[dict[str, Any]]]
 
 CATEGORIES = {"i1": ["a"], "i2": ["a", "b"], "i3": ["b", "c", "b"], "i4": []}
@@ -81,6 +83,11 @@ def run(warehouse: Any) -> Iterator[Run]:
         )
         connection.register("given_items", items)
         connection.execute("CREATE TABLE lake.main.int_items AS FROM given_items")
+        connection.execute(
+            "CREATE TABLE lake.main.item_keywords AS "
+            "SELECT item_id, []::varchar[] AS keywords FROM lake.main.int_items"
+        )
+        register(connection)
 
         def rows(mart: str, events: Sequence[Event]) -> list[dict[str, Any]]:
             arrays = [
@@ -90,6 +97,10 @@ def run(warehouse: Any) -> Iterator[Run]:
             connection.register("given", pa.table(arrays, schema=SCHEMA))
             for model in ("int_user_events", "int_item_events"):
                 connection.execute(f"CREATE OR REPLACE TABLE lake.main.{model} AS FROM given")
+            population = (folder / "marts" / "population_interests_daily.sql").read_text()
+            connection.execute(
+                "CREATE OR REPLACE TABLE lake.main.population_interests_daily AS " + population
+            )
             query = (folder / "marts" / f"{mart}.sql").read_text()
             return plain(connection.execute(query).to_arrow_table())
 
@@ -132,7 +143,7 @@ def test_user_interests(run: Run, events: list[Event]) -> None:
             found = as_of(person, at)
             if any(one.entered_at <= at and CATEGORIES[one.item] for one in own):
                 assert found is not None
-                check_interests(found, own, at, CATEGORIES)
+                check_interests(found, own, at, CATEGORIES, events)
             else:
                 assert found is None
 

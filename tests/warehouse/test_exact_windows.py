@@ -79,7 +79,7 @@ def test_user_interests(warehouse: Any, people: dict[str, list[Event]]) -> None:
                 assert found is None
                 continue
             assert found is not None
-            check_interests(found, events, at, warehouse.categories)
+            check_interests(found, events, at, warehouse.categories, warehouse.accepted)
             longest = max(longest, len(found["categories"]))
     assert longest == 10
 

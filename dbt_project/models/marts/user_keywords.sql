@@ -1,0 +1,34 @@
+with events as (
+    select
+        user_id,
+        item_id,
+        epoch_us(event_timestamp) as happened,
+        epoch_us(loaded_at) as learned,
+        {{ shown_at('event_timestamp', 'loaded_at', var('interest_grain')) }} as shown
+    from {{ ref('int_user_events') }}
+    where item_id is not null
+),
+
+items as (
+    select
+        item_id,
+        keywords as tags
+    from {{ ref('item_keywords') }}
+),
+
+evidence as (
+    select
+        events.user_id,
+        unnest(items.tags) as tag,
+        events.happened,
+        events.learned,
+        events.shown
+    from events
+    inner join items on events.item_id = items.item_id
+),
+
+heaviest as (
+    {{ tags_of_evidence('evidence', kind='keyword', kept=20, tags='keywords') | indent(4) }}
+)
+
+select * from heaviest
