@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from entities import item, user
 from feast import FeatureView, Field
-from feast.types import Array, Float64, Int32, Int64, String, UnixTimestamp
+from feast.types import Array, Float32, Float64, Int32, Int64, String, UnixTimestamp
 
 from profilestore.offline_store import DuckDBSource
 
@@ -45,6 +45,60 @@ item_attributes = FeatureView(
     description="One row per item, true since the log began: catalogues that carry no dates are taken to have stood since then. What an item is.",
     owner="analytics",
     tags={"block": "attributes"},
+)
+
+item_content = FeatureView(
+    name="item_content",
+    entities=[item],
+    ttl=timedelta(0),
+    schema=[
+        Field(
+            name="content_vector",
+            dtype=Array(Float32),
+            description="Vector of the item's title and categories, 128 long (profilestore/text_embedding.py).",
+            tags={"class": "aggregate"},
+        ),
+    ],
+    source=DuckDBSource(
+        name="item_content",
+        table="item_content",
+        timestamp_field="event_timestamp",
+        created_timestamp_column="loaded_at",
+    ),
+    online=True,
+    description="One row per item that has a title or categories, true since the log began: catalogues that carry no dates are taken to have stood since then. What its text means, as a vector.",
+    owner="analytics",
+    tags={"block": "content"},
+)
+
+item_keywords = FeatureView(
+    name="item_keywords",
+    entities=[item],
+    ttl=timedelta(0),
+    schema=[
+        Field(
+            name="keywords",
+            dtype=Array(String),
+            description="Words that set the item apart, the most telling first; empty when there are none.",
+            tags={"class": "aggregate"},
+        ),
+        Field(
+            name="scores",
+            dtype=Array(Float64),
+            description="BM25 weight of each.",
+            tags={"class": "aggregate"},
+        ),
+    ],
+    source=DuckDBSource(
+        name="item_keywords",
+        table="item_keywords",
+        timestamp_field="event_timestamp",
+        created_timestamp_column="loaded_at",
+    ),
+    online=True,
+    description="One row per item, true since the log began, as item_attributes. The words of its title that set it apart, by BM25, ten at most; the lists run in parallel.",
+    owner="analytics",
+    tags={"block": "keywords"},
 )
 
 item_popularity = FeatureView(
@@ -111,6 +165,192 @@ item_popularity = FeatureView(
     description="One row per item and instant at which a value changes: when an event enters a window, and when it leaves. How much an item is turned to, exact at every instant.",
     owner="analytics",
     tags={"block": "popularity"},
+)
+
+item_statistics = FeatureView(
+    name="item_statistics",
+    entities=[item],
+    ttl=timedelta(0),
+    schema=[
+        Field(
+            name="views_1d",
+            dtype=Int64,
+            description="Views and clicks of it in the last day.",
+            tags={"class": "aggregate", "unit": "events"},
+        ),
+        Field(
+            name="views_7d",
+            dtype=Int64,
+            description="Views and clicks of it in the last 7 days.",
+            tags={"class": "aggregate", "unit": "events"},
+        ),
+        Field(
+            name="views_30d",
+            dtype=Int64,
+            description="Views and clicks of it in the last 30 days.",
+            tags={"class": "aggregate", "unit": "events"},
+        ),
+        Field(
+            name="views_90d",
+            dtype=Int64,
+            description="Views and clicks of it in the last 90 days.",
+            tags={"class": "aggregate", "unit": "events"},
+        ),
+        Field(
+            name="carts_1d",
+            dtype=Int64,
+            description="Times it was put in a cart in the last day.",
+            tags={"class": "aggregate", "unit": "events"},
+        ),
+        Field(
+            name="carts_7d",
+            dtype=Int64,
+            description="Times it was put in a cart in the last 7 days.",
+            tags={"class": "aggregate", "unit": "events"},
+        ),
+        Field(
+            name="carts_30d",
+            dtype=Int64,
+            description="Times it was put in a cart in the last 30 days.",
+            tags={"class": "aggregate", "unit": "events"},
+        ),
+        Field(
+            name="carts_90d",
+            dtype=Int64,
+            description="Times it was put in a cart in the last 90 days.",
+            tags={"class": "aggregate", "unit": "events"},
+        ),
+        Field(
+            name="buys_1d",
+            dtype=Int64,
+            description="Purchases of it in the last day.",
+            tags={"class": "aggregate", "unit": "events"},
+        ),
+        Field(
+            name="buys_7d",
+            dtype=Int64,
+            description="Purchases of it in the last 7 days.",
+            tags={"class": "aggregate", "unit": "events"},
+        ),
+        Field(
+            name="buys_30d",
+            dtype=Int64,
+            description="Purchases of it in the last 30 days.",
+            tags={"class": "aggregate", "unit": "events"},
+        ),
+        Field(
+            name="buys_90d",
+            dtype=Int64,
+            description="Purchases of it in the last 90 days.",
+            tags={"class": "aggregate", "unit": "events"},
+        ),
+        Field(
+            name="engagements_1d",
+            dtype=Int64,
+            description="Ratings, likes, comments and the like of it, in the last day.",
+            tags={"class": "aggregate", "unit": "events"},
+        ),
+        Field(
+            name="engagements_7d",
+            dtype=Int64,
+            description="Ratings, likes, comments and the like of it, in the last 7 days.",
+            tags={"class": "aggregate", "unit": "events"},
+        ),
+        Field(
+            name="engagements_30d",
+            dtype=Int64,
+            description="Ratings, likes, comments and the like of it, in the last 30 days.",
+            tags={"class": "aggregate", "unit": "events"},
+        ),
+        Field(
+            name="engagements_90d",
+            dtype=Int64,
+            description="Ratings, likes, comments and the like of it, in the last 90 days.",
+            tags={"class": "aggregate", "unit": "events"},
+        ),
+        Field(
+            name="people_7d",
+            dtype=Int64,
+            description="Different people who turned to it in the last 7 days.",
+            tags={"class": "aggregate", "unit": "people"},
+        ),
+        Field(
+            name="people_30d",
+            dtype=Int64,
+            description="Different people who turned to it in the last 30 days.",
+            tags={"class": "aggregate", "unit": "people"},
+        ),
+        Field(
+            name="people_90d",
+            dtype=Int64,
+            description="Different people who turned to it in the last 90 days.",
+            tags={"class": "aggregate", "unit": "people"},
+        ),
+        Field(
+            name="buyers_7d",
+            dtype=Int64,
+            description="Different people who bought it in the last 7 days.",
+            tags={"class": "aggregate", "unit": "people"},
+        ),
+        Field(
+            name="buyers_30d",
+            dtype=Int64,
+            description="Different people who bought it in the last 30 days.",
+            tags={"class": "aggregate", "unit": "people"},
+        ),
+        Field(
+            name="buyers_90d",
+            dtype=Int64,
+            description="Different people who bought it in the last 90 days.",
+            tags={"class": "aggregate", "unit": "people"},
+        ),
+        Field(
+            name="cart_rate_30d",
+            dtype=Float64,
+            description="Times put in a cart in views of the last 30 days, with the prior of rate_prior_hits and rate_prior_misses.",
+            tags={"class": "aggregate", "unit": "fraction"},
+        ),
+        Field(
+            name="buy_rate_30d",
+            dtype=Float64,
+            description="Purchases in views of the last 30 days, with the prior.",
+            tags={"class": "aggregate", "unit": "fraction"},
+        ),
+        Field(
+            name="buyer_rate_30d",
+            dtype=Float64,
+            description="Share of its people of the last 30 days who bought it, with the prior.",
+            tags={"class": "aggregate", "unit": "fraction"},
+        ),
+        Field(
+            name="trend_7d",
+            dtype=Float64,
+            description="Logarithm of the daily rate of events in the last 7 days over that of the last 30; 0 is even.",
+            tags={"class": "aggregate"},
+        ),
+        Field(
+            name="price_mean_lifetime",
+            dtype=Float64,
+            description="Mean of what was paid for it at once; null before anybody has paid.",
+            tags={"class": "aggregate", "unit": "money"},
+        ),
+        Field(
+            name="price_band",
+            dtype=Int32,
+            description="Quarter of all items that were bought before the day in which this mean lies, to 2 %; 1 is the cheapest.",
+            tags={"class": "aggregate"},
+        ),
+    ],
+    source=DuckDBSource(
+        name="item_statistics",
+        table="item_statistics",
+        timestamp_field="event_timestamp",
+        created_timestamp_column="loaded_at",
+    ),
+    online=True,
+    description="One row per item and full hour (UTC) at which a value changes: an event counts from the full hour at or after the instant at which it has happened and is known, and leaves a window at the first full hour after. What happens to an item, by kind, and who it is for.",
+    owner="analytics",
+    tags={"block": "statistics"},
 )
 
 user_activity = FeatureView(
@@ -503,6 +743,36 @@ user_behaviour = FeatureView(
     tags={"block": "behaviour"},
 )
 
+user_content = FeatureView(
+    name="user_content",
+    entities=[user],
+    ttl=timedelta(days=1095, seconds=0),
+    schema=[
+        Field(
+            name="content_vector_mean",
+            dtype=Array(Float32),
+            description="Mean of the vectors of the items touched and the texts written, 128 long.",
+            tags={"class": "behaviour"},
+        ),
+        Field(
+            name="content_vector_recent",
+            dtype=Array(Float32),
+            description="The same, weighted by the decay of interests.",
+            tags={"class": "behaviour"},
+        ),
+    ],
+    source=DuckDBSource(
+        name="user_content",
+        table="user_content",
+        timestamp_field="event_timestamp",
+        created_timestamp_column="loaded_at",
+    ),
+    online=True,
+    description="One row per user and end of a day on which something was learned of them (UTC; the variable content_grain, because a row is a kilobyte). What the texts mean of all that a person touched and wrote, up to then.",
+    owner="analytics",
+    tags={"block": "content"},
+)
+
 user_history = FeatureView(
     name="user_history",
     entities=[user],
@@ -557,10 +827,28 @@ user_interests = FeatureView(
             tags={"class": "behaviour", "unit": "fraction", "weights_of": "categories"},
         ),
         Field(
+            name="lifts",
+            dtype=Array(Float64),
+            description="How many times the share that each had among all people when the day began.",
+            tags={"class": "behaviour", "unit": "times"},
+        ),
+        Field(
+            name="confidences",
+            dtype=Array(Float64),
+            description="Lower end of the 95 % Wilson interval of the share, by as many events of equal weight as say as much.",
+            tags={"class": "behaviour", "unit": "fraction"},
+        ),
+        Field(
             name="event_counts",
             dtype=Array(Int64),
             description="Events each rests on.",
             tags={"class": "behaviour", "unit": "events"},
+        ),
+        Field(
+            name="first_event_at_us",
+            dtype=Array(Int64),
+            description="When each was first touched.",
+            tags={"class": "behaviour", "unit": "microseconds since 1970"},
         ),
         Field(
             name="last_event_at_us",
@@ -579,6 +867,132 @@ user_interests = FeatureView(
     description="One row per user and instant of an event. The categories a person turns to, by exponentially decayed weight, heaviest first, ten at most; the lists run in parallel.",
     owner="analytics",
     tags={"block": "interests"},
+)
+
+user_keywords = FeatureView(
+    name="user_keywords",
+    entities=[user],
+    ttl=timedelta(days=1095, seconds=0),
+    schema=[
+        Field(
+            name="keywords",
+            dtype=Array(String),
+            description="Keywords by decayed weight.",
+            tags={"class": "behaviour"},
+        ),
+        Field(
+            name="shares",
+            dtype=Array(Float64),
+            description="Share of each in the person's decayed weight over all keywords.",
+            tags={"class": "behaviour", "unit": "fraction"},
+        ),
+        Field(
+            name="lifts",
+            dtype=Array(Float64),
+            description="How many times the share that each had among all people when the day began.",
+            tags={"class": "behaviour", "unit": "times"},
+        ),
+        Field(
+            name="confidences",
+            dtype=Array(Float64),
+            description="Lower end of the 95 % Wilson interval of the share, by as many events of equal weight as say as much.",
+            tags={"class": "behaviour", "unit": "fraction"},
+        ),
+        Field(
+            name="event_counts",
+            dtype=Array(Int64),
+            description="Events each rests on.",
+            tags={"class": "behaviour", "unit": "events"},
+        ),
+        Field(
+            name="first_event_at_us",
+            dtype=Array(Int64),
+            description="When each was first touched.",
+            tags={"class": "behaviour", "unit": "microseconds since 1970"},
+        ),
+        Field(
+            name="last_event_at_us",
+            dtype=Array(Int64),
+            description="When each was last touched.",
+            tags={"class": "behaviour", "unit": "microseconds since 1970"},
+        ),
+    ],
+    source=DuckDBSource(
+        name="user_keywords",
+        table="user_keywords",
+        timestamp_field="event_timestamp",
+        created_timestamp_column="loaded_at",
+    ),
+    online=True,
+    description="One row per user and instant of an event. The keywords of the items a person turns to, by exponentially decayed weight, heaviest first, twenty at most; the lists run in parallel.",
+    owner="analytics",
+    tags={"block": "keywords"},
+)
+
+user_rhythm = FeatureView(
+    name="user_rhythm",
+    entities=[user],
+    ttl=timedelta(0),
+    schema=[
+        Field(
+            name="hours_90d",
+            dtype=Array(Int64),
+            description="Events by hour of the day (UTC), 0 to 23.",
+            tags={"class": "behaviour", "unit": "events"},
+        ),
+        Field(
+            name="weekdays_90d",
+            dtype=Array(Int64),
+            description="Events by day of the week, Monday first.",
+            tags={"class": "behaviour", "unit": "events"},
+        ),
+        Field(
+            name="hour_entropy_90d",
+            dtype=Float64,
+            description="Entropy of the hours: 0 is always at one hour, log2 24 at any; null without events.",
+            tags={"class": "behaviour", "unit": "bits"},
+        ),
+        Field(
+            name="category_entropy_90d",
+            dtype=Float64,
+            description="Entropy of the categories that the events were about; null without any.",
+            tags={"class": "behaviour", "unit": "bits"},
+        ),
+        Field(
+            name="active_days_30d",
+            dtype=Int64,
+            description="Days with an event among the last 30 whole days.",
+            tags={"class": "behaviour", "unit": "days"},
+        ),
+        Field(
+            name="active_days_90d",
+            dtype=Int64,
+            description="Days with an event among the last 90 whole days.",
+            tags={"class": "behaviour", "unit": "days"},
+        ),
+        Field(
+            name="streak_days",
+            dtype=Int64,
+            description="Days in a row with an event, up to yesterday, each known when it ended.",
+            tags={"class": "behaviour", "unit": "days"},
+        ),
+        Field(
+            name="streak_days_max_lifetime",
+            dtype=Int64,
+            description="The longest streak so far.",
+            tags={"class": "behaviour", "unit": "days"},
+        ),
+    ],
+    source=DuckDBSource(
+        name="user_rhythm",
+        table="user_rhythm",
+        timestamp_field="event_timestamp",
+        created_timestamp_column="loaded_at",
+    ),
+    online=True,
+    description="One row per user and midnight (UTC) at which a value changes. When a person is about, over whole days up to the last midnight: an event counts from the end of its day, or from the first midnight at which it is known.",
+    owner="analytics",
+    tags={"block": "rhythm"},
 )
 
 user_sessions = FeatureView(
@@ -657,4 +1071,124 @@ user_sessions = FeatureView(
     description="One row per user and instant at which a value changes: when a session has ended, when more is learned of it, and when it leaves a window. A session is what its source says it is, else the events that lie at most session_gap_minutes apart in the order in which they were learned; it counts when that long has passed since its last event.",
     owner="analytics",
     tags={"block": "sessions"},
+)
+
+user_value = FeatureView(
+    name="user_value",
+    entities=[user],
+    ttl=timedelta(0),
+    schema=[
+        Field(
+            name="last_purchase_at",
+            dtype=UnixTimestamp,
+            description="Latest purchase; its age is the recency.",
+            tags={"class": "behaviour", "unit": "seconds"},
+        ),
+        Field(
+            name="orders_30d",
+            dtype=Int64,
+            description="Orders in the last 30 days; what is bought at one instant is one.",
+            tags={"class": "behaviour", "unit": "orders"},
+        ),
+        Field(
+            name="orders_90d",
+            dtype=Int64,
+            description="Orders in the last 90 days; what is bought at one instant is one.",
+            tags={"class": "behaviour", "unit": "orders"},
+        ),
+        Field(
+            name="orders_365d",
+            dtype=Int64,
+            description="Orders in the last 365 days; what is bought at one instant is one.",
+            tags={"class": "behaviour", "unit": "orders"},
+        ),
+        Field(
+            name="order_value_sum_90d",
+            dtype=Float64,
+            description="What was paid in the last 90 days.",
+            tags={"class": "behaviour", "unit": "money"},
+        ),
+        Field(
+            name="order_value_sum_365d",
+            dtype=Float64,
+            description="What was paid in the last 365 days.",
+            tags={"class": "behaviour", "unit": "money"},
+        ),
+        Field(
+            name="order_value_mean_365d",
+            dtype=Float64,
+            description="Mean value of an order in the last 365 days; null without any.",
+            tags={"class": "behaviour", "unit": "money"},
+        ),
+        Field(
+            name="order_value_stddev_365d",
+            dtype=Float64,
+            description="Sample standard deviation of those values; null for fewer than two.",
+            tags={"class": "behaviour", "unit": "money"},
+        ),
+        Field(
+            name="order_value_quartile_1",
+            dtype=Float64,
+            description="First quartile of the values of the 20 orders that were learned last.",
+            tags={"class": "behaviour", "unit": "money"},
+        ),
+        Field(
+            name="order_value_median",
+            dtype=Float64,
+            description="Median of those values.",
+            tags={"class": "behaviour", "unit": "money"},
+        ),
+        Field(
+            name="order_value_quartile_3",
+            dtype=Float64,
+            description="Third quartile of those values.",
+            tags={"class": "behaviour", "unit": "money"},
+        ),
+        Field(
+            name="recency_score",
+            dtype=Int32,
+            description="Fifth of the population in which the person stands by the day of the last purchase, 5 the highest; null before there is one.",
+            tags={"class": "behaviour"},
+        ),
+        Field(
+            name="recency_percentile",
+            dtype=Int32,
+            description="How many of 100 of the population stand lower by the day of the last purchase.",
+            tags={"class": "behaviour", "unit": "percent"},
+        ),
+        Field(
+            name="frequency_score",
+            dtype=Int32,
+            description="Fifth of the population in which the person stands by orders in 365 days, 5 the highest; null before there is one.",
+            tags={"class": "behaviour"},
+        ),
+        Field(
+            name="frequency_percentile",
+            dtype=Int32,
+            description="How many of 100 of the population stand lower by orders in 365 days.",
+            tags={"class": "behaviour", "unit": "percent"},
+        ),
+        Field(
+            name="spend_score",
+            dtype=Int32,
+            description="Fifth of the population in which the person stands by what was paid in 365 days, to 2 %, 5 the highest; null before there is one.",
+            tags={"class": "behaviour"},
+        ),
+        Field(
+            name="spend_percentile",
+            dtype=Int32,
+            description="How many of 100 of the population stand lower by what was paid in 365 days, to 2 %.",
+            tags={"class": "behaviour", "unit": "percent"},
+        ),
+    ],
+    source=DuckDBSource(
+        name="user_value",
+        table="user_value",
+        timestamp_field="event_timestamp",
+        created_timestamp_column="loaded_at",
+    ),
+    online=True,
+    description="One row per user and instant at which an order enters a window or leaves it. What a person is worth as a customer: recency, frequency and money, with the place of each in the population of the row's day (population_daily), which is what was known before that day began.",
+    owner="analytics",
+    tags={"block": "value"},
 )
