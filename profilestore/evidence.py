@@ -6,7 +6,7 @@ step. Sums run in that order, so that the same evidence gives the same bits, who
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
@@ -104,6 +104,56 @@ def running_tags(tags: Ints, weights: Doubles, happened: Ints, steps: Ints, kept
     return Tags(
         *(np.concatenate([getattr(one, field.name) for one in blocks]) for field in fields(Tags))
     )
+
+
+def wilson_lower_bound(share: Doubles, n: Doubles) -> Doubles:
+    """Lower end of the 95 % interval of shares seen in n pieces of evidence (Wilson, "Probable
+    inference, the law of succession, and statistical inference", JASA 22, 1927)."""
+    z = 1.959964
+    spread = z * np.sqrt((share * (1 - share) + z * z / (4 * n)) / n)
+    return np.maximum((share + z * z / (2 * n) - spread) / (1 + z * z / n), 0)
+
+
+class Population:
+    """How much of what people touched was on each tag, from midnight to midnight.
+
+    Args:
+        tags: [rows] names.
+        since: [rows] when the row became true.
+        events, kind_events: [rows] on the tag, and on all tags, up to then.
+    """
+
+    def __init__(self, tags: Sequence[str], since: Ints, events: Ints, kind_events: Ints) -> None:
+        self._known, tag = np.unique(np.array(tags, dtype=object), return_inverse=True)
+        order = np.lexsort((since, tag))
+        self._tag, self._since, self._events = tag[order], since[order], events[order]
+        self._starts = np.searchsorted(self._tag, np.arange(len(self._known) + 1))
+        self._days, places = np.unique(since, return_index=True)
+        self._all = kind_events[places]
+
+    def shares(self, tags: Sequence[str], tag: Ints, at: Ints) -> Doubles:
+        """The share that each had at the latest row up to an instant, with one event more: a tag
+        that nobody had before has one too.
+
+        Args:
+            tags: names.
+            tag: [asked] places in `tags`.
+            at: [asked] instants.
+        """
+        events = np.zeros(len(tag), np.int64)
+        by_tag = np.argsort(tag, kind="stable")
+        ends = np.searchsorted(tag[by_tag], np.arange(len(tags) + 1))
+        known = {name: place for place, name in enumerate(self._known)}
+        for number, name in enumerate(tags):
+            rows, place = by_tag[ends[number] : ends[number + 1]], known.get(name)
+            if place is None or not len(rows):
+                continue
+            own = slice(self._starts[place], self._starts[place + 1])
+            so_far = np.concatenate(([0], self._events[own]))
+            events[rows] = so_far[np.searchsorted(self._since[own], at[rows], "right")]
+        whole = np.concatenate(([0], self._all))[np.searchsorted(self._days, at, "right")]
+        shares: Doubles = (events + 1) / (whole + 1)
+        return shares
 
 
 def _blocks(tags: Ints, weights: Doubles, happened: Ints, steps: Ints, kept: int) -> Iterator[Tags]:

@@ -5,8 +5,11 @@ Arrow arrays.
     hold_vectors(FLOAT[][]) -> BIGINT: keeps them under a number made from what they are
     running_means(held BIGINT, which BIGINT[], amounts DOUBLE[], happened BIGINT[], steps BIGINT[],
         half_life BIGINT) -> STRUCT(mean FLOAT[], recent FLOAT[])[]
-    running_tags(tags BIGINT[], happened BIGINT[], steps BIGINT[], half_life BIGINT, kept BIGINT)
-        -> STRUCT(step, place, tag, share, events, first, last, certainty)[]
+    hold_population(STRUCT(tag VARCHAR, since BIGINT, events BIGINT, kind_events BIGINT)[])
+        -> BIGINT: keeps it likewise
+    running_tags(held BIGINT, tags VARCHAR[], happened BIGINT[], steps BIGINT[], half_life BIGINT,
+        kept BIGINT) -> STRUCT(step BIGINT, tags VARCHAR[], shares DOUBLE[], lifts DOUBLE[],
+        confidences DOUBLE[], events BIGINT[], first BIGINT[], last BIGINT[])[]
 
 What they compute: `profilestore.text_embedding`, `profilestore.evidence`. The text may be null,
 which gives a null; nothing else may.
@@ -18,26 +21,41 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import fields
 from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 from duckdb.func import FunctionNullHandling, PythonUDFType
+from numpy.typing import NDArray
 
 from profilestore.errors import ProfilestoreError
-from profilestore.evidence import Ints, Singles, Tags, decay, running_means, running_tags
+from profilestore.evidence import (
+    Ints,
+    Population,
+    Singles,
+    Tags,
+    decay,
+    running_means,
+    running_tags,
+    wilson_lower_bound,
+)
 from profilestore.text_embedding import DIMENSIONS, embed
 
 # A list: DuckLake stores no arrays of a fixed length.
 _VECTOR = "FLOAT[]"
 _TAGS = (
-    "STRUCT(step BIGINT, place BIGINT, tag BIGINT, share DOUBLE, events BIGINT, "
-    "first BIGINT, last BIGINT, certainty DOUBLE)[]"
+    "STRUCT(step BIGINT, tags VARCHAR[], shares DOUBLE[], lifts DOUBLE[], confidences DOUBLE[], "
+    "events BIGINT[], first BIGINT[], last BIGINT[])[]"
 )
+_POPULATION = "STRUCT(tag VARCHAR, since BIGINT, events BIGINT, kind_events BIGINT)[]"
+_DAY = 86_400_000_000
+Held = TypeVar("Held", Singles, Population)
 
-# Vectors by a hash of what they are: the same ones have the same number, so a query that names
-# them is a function of its tables all the same. Two builds of one process may be under way.
-_held: dict[int, Singles] = {}
+# By a hash of what they are: the same ones have the same number, so a query that names them is a
+# function of its tables all the same.
+_vectors_held: dict[int, Singles] = {}
+_populations_held: dict[int, Population] = {}
 
 
 def register(connection: DuckDBPyConnection) -> None:
@@ -51,7 +69,13 @@ def register(connection: DuckDBPyConnection) -> None:
             ["BIGINT", "BIGINT[]", "DOUBLE[]", "BIGINT[]", "BIGINT[]", "BIGINT"],
             f"STRUCT(mean {_VECTOR}, recent {_VECTOR})[]",
         ),
-        ("running_tags", _running_tags, [*["BIGINT[]"] * 3, "BIGINT", "BIGINT"], _TAGS),
+        ("hold_population", _hold_population, [_POPULATION], "BIGINT"),
+        (
+            "running_tags",
+            _running_tags,
+            ["BIGINT", "VARCHAR[]", "BIGINT[]", "BIGINT[]", "BIGINT", "BIGINT"],
+            _TAGS,
+        ),
     ):
         connection.create_function(
             name,
@@ -77,9 +101,8 @@ def _hold_vectors(lists: pa.ChunkedArray) -> pa.Array:
     numbers = []
     for one in _whole(lists):
         found = _matrix(one.values)
-        digest = hashlib.blake2b(np.ascontiguousarray(found).tobytes(), digest_size=7).digest()
-        numbers.append(int.from_bytes(digest, "big"))
-        _held[numbers[-1]] = found
+        numbers.append(_hash(found))
+        _vectors_held[numbers[-1]] = found
     return pa.array(numbers, pa.int64())
 
 
@@ -98,7 +121,7 @@ def _running_means(
         half_life.to_pylist(),
         strict=True,
     ):
-        vectors = _vectors_held(number)
+        vectors = _taken(_vectors_held, number)
         means.append(running_means(vectors, own, amount, step))
         recent.append(running_means(vectors, own, amount * decay(at, half), step))
     nothing = np.empty((0, DIMENSIONS), np.float32)
@@ -112,15 +135,35 @@ def _running_means(
     return pa.ListArray.from_arrays(_ends([len(one) for one in means]), rows)
 
 
+def _hold_population(lists: pa.ChunkedArray) -> pa.Array:
+    numbers = []
+    for one in _whole(lists):
+        columns = dict(zip(one.values.type.names, one.values.flatten(), strict=True))
+        tags = columns.pop("tag").to_pylist()
+        since, events, kind_events = (column.to_numpy() for column in columns.values())
+        numbers.append(_hash("\0".join(tags).encode(), since, events, kind_events))
+        _populations_held[numbers[-1]] = Population(tags, since, events, kind_events)
+    return pa.array(numbers, pa.int64())
+
+
 def _running_tags(
+    held: pa.ChunkedArray,
     tags: pa.ChunkedArray,
     happened: pa.ChunkedArray,
     steps: pa.ChunkedArray,
     half_life: pa.ChunkedArray,
     kept: pa.ChunkedArray,
 ) -> pa.Array:
+    whole = _whole(tags)
+    spelled = whole.values.dictionary_encode()
+    # In the order of names: of tags that weigh the same the first one comes first.
+    names = sorted(spelled.dictionary.to_pylist())
+    ranks = {name: rank for rank, name in enumerate(names)}
+    rank = np.array([ranks[name] for name in spelled.dictionary.to_pylist()], np.int64)
+    numbers = pa.array(rank[spelled.indices.to_numpy()])
     people = zip(
-        *map(_numbers, (tags, happened, steps)),
+        _numbers(pa.ListArray.from_arrays(whole.offsets, numbers)),
+        *map(_numbers, (happened, steps)),
         half_life.to_pylist(),
         kept.to_pylist(),
         strict=True,
@@ -128,20 +171,48 @@ def _running_tags(
     found = [
         running_tags(tag, decay(at, half), at, step, most) for tag, at, step, half, most in people
     ]
-    names = [field.name for field in fields(Tags)]
-    columns = [np.concatenate([getattr(one, name) for one in found]) for name in names]
-    rows = pa.StructArray.from_arrays([pa.array(one) for one in columns], names)
-    return pa.ListArray.from_arrays(_ends([len(one.step) for one in found]), rows)
+    every = Tags(*(np.concatenate([getattr(one, of.name) for one in found]) for of in fields(Tags)))
+    (population,) = set(held.to_pylist())
+    usual = _taken(_populations_held, population).shares(
+        names, every.tag, every.step // _DAY * _DAY
+    )
+    # Each step of a person begins with its heaviest tag.
+    starts = np.append(np.flatnonzero(every.place == 1), len(every.place))
+    ends = pa.array(starts, pa.int32())
+    lists = {
+        "tags": pa.array(names, pa.string()).take(pa.array(every.tag)),
+        "shares": pa.array(every.share),
+        "lifts": pa.array(every.share / usual),
+        "confidences": pa.array(wilson_lower_bound(every.share, every.certainty).round(6)),
+        "events": pa.array(every.events),
+        "first": pa.array(every.first),
+        "last": pa.array(every.last),
+    }
+    rows = pa.StructArray.from_arrays(
+        [
+            pa.array(every.step[starts[:-1]]),
+            *(pa.ListArray.from_arrays(ends, one) for one in lists.values()),
+        ],
+        ["step", *lists],
+    )
+    return pa.ListArray.from_arrays(_ends([int((one.place == 1).sum()) for one in found]), rows)
 
 
-def _vectors_held(number: int) -> Singles:
+def _taken(held: dict[int, Held], number: int) -> Held:
     try:
-        return _held[number]
+        return held[number]
     except KeyError:
         raise ProfilestoreError(
-            f"running_means: nothing is held under {number}; pass what hold_vectors gave in the "
-            "same query."
+            f"nothing is held under {number}; pass what hold_vectors or hold_population gave in "
+            "the same query."
         ) from None
+
+
+def _hash(*parts: NDArray[Any] | bytes) -> int:
+    digest = hashlib.blake2b(digest_size=7)
+    for part in parts:
+        digest.update(part if isinstance(part, bytes) else np.ascontiguousarray(part).tobytes())
+    return int.from_bytes(digest.digest(), "big")
 
 
 def _numbers(lists: pa.ChunkedArray) -> list[np.ndarray]:

@@ -14,19 +14,6 @@
 {{ (var('interest_half_life_days') | float * 86400000000) | int }}
 {%- endmacro %}
 
-{# Lower end of the 95 % interval of a share seen in n pieces of evidence (Wilson, "Probable
-   inference, the law of succession, and statistical inference", JASA 22, 1927). #}
-{% macro wilson_lower_bound(share, n) -%}
-{%- set z = 1.959964 -%}
-round(greatest(
-    (
-        {{ share }} + {{ z * z / 2 }} / {{ n }}
-        - {{ z }} * sqrt(({{ share }} * (1 - {{ share }}) + {{ z * z / 4 }} / {{ n }}) / {{ n }})
-    ) / (1 + {{ z * z }} / {{ n }}),
-    0
-), 6)
-{%- endmacro %}
-
 {#
 A person's heaviest tags at each instant at which evidence shows.
 
@@ -41,128 +28,77 @@ Returns a query with one row per user and instant: user_id, event_timestamp, loa
 run in parallel, heaviest first.
 #}
 {% macro tags_of_evidence(evidence, kind, kept, tags) -%}
-with names as (
+with population as (
     select
-        tag,
-        -- By name: where the weight is the same, the first one comes first.
-        row_number() over (order by tag) as number
-    from (select distinct tag from {{ evidence }})
-),
-
-people as (
-    select
-        evidence.user_id,
-        list_sort(list(struct_pack(
-            shown := evidence.shown,
-            entered := greatest(evidence.happened, evidence.learned),
-            happened := evidence.happened,
-            number := names.number
-        ))) as pieces
-    from {{ evidence }} as evidence
-    inner join names on evidence.tag = names.tag
-    group by evidence.user_id
-),
-
-states as (
-    select
-        user_id,
-        unnest(running_tags(
-            [piece.number for piece in pieces],
-            [piece.happened for piece in pieces],
-            [piece.shown for piece in pieces],
-            {{ interest_half_life() }}::bigint,
-            {{ kept }}::bigint
-        ), recursive := true)
-    from people
-),
-
-named as (
-    select
-        states.*,
-        names.tag as name,
-        -- As a number: a timestamp with a zone, cut to its day, takes twenty times as long.
-        states.step // 86400000000 * 86400000000 as day
-    from states
-    inner join names on states.tag = names.number
-),
-
-population as (
-    select
-        tag,
-        epoch_us(event_timestamp) as day,
-        events,
-        kind_events
+        hold_population(coalesce(list(
+            struct_pack(tag := tag, since := epoch_us(event_timestamp), events := events, kind_events := kind_events)
+            order by event_timestamp, tag
+        ), [])) as held
     from {{ ref('population_interests_daily') }}
     where tag_kind = '{{ kind }}'
 ),
 
-population_days as (
+people as (
     select
-        day,
-        any_value(kind_events) as kind_events
-    from population
-    group by day
-),
-
--- What was known of everybody when the day began.
-asked as (
-    select distinct
-        name,
-        day
-    from named
-),
-
-usual as (
-    select
-        asked.name,
-        asked.day,
-        -- With one more event on the tag: a tag that nobody had before has a lift too.
-        (coalesce(population.events, 0) + 1) / (coalesce(population_days.kind_events, 0) + 1) as share
-    from asked
-    asof left join population on asked.name = population.tag and asked.day >= population.day
-    asof left join population_days on asked.day >= population_days.day
+        user_id,
+        list_sort(list(struct_pack(
+            shown := shown, entered := greatest(happened, learned), happened := happened, tag := tag
+        ))) as pieces
+    from {{ evidence }}
+    group by user_id
 ),
 
 learned as (
     select
         user_id,
-        shown,
-        max(max(learned)) over (partition by user_id order by shown) as learned
-    from {{ evidence }}
-    group by user_id, shown
+        list(learned order by shown) as learned
+    from (
+        select
+            user_id,
+            shown,
+            max(max(learned)) over (partition by user_id order by shown) as learned
+        from {{ evidence }}
+        group by user_id, shown
+    ) as each_instant
+    group by user_id
 ),
 
-listed as (
+lists as (
     select
-        named.user_id,
-        named.step,
-        -- In one list: seven lists, each in order, take twenty times as long.
-        list_sort(list(struct_pack(
-            place := named.place,
-            name := named.name,
-            share := named.share,
-            lift := named.share / usual.share,
-            confidence := {{ wilson_lower_bound('named.share', 'named.certainty') }},
-            events := named.events,
-            first := named.first,
-            last := named.last
-        ))) as tags
-    from named
-    inner join usual on named.name = usual.name and named.day = usual.day
-    group by named.user_id, named.step
+        user_id,
+        [piece.tag for piece in pieces] as tags,
+        [piece.happened for piece in pieces] as happened,
+        [piece.shown for piece in pieces] as shown
+    from people
+),
+
+states as (
+    select
+        lists.user_id,
+        unnest(learned.learned) as learned,
+        unnest(running_tags(
+            population.held,
+            lists.tags,
+            lists.happened,
+            lists.shown,
+            {{ interest_half_life() }}::bigint,
+            {{ kept }}::bigint
+        )) as state
+    from lists
+    inner join learned on lists.user_id = learned.user_id
+    cross join population
 )
 
 select
-    listed.user_id,
-    make_timestamptz(listed.step) as event_timestamp,
-    make_timestamptz(learned.learned) as loaded_at,
-    [tag.name for tag in listed.tags] as {{ tags }},
-    [tag.share for tag in listed.tags] as shares,
-    [tag.lift for tag in listed.tags] as lifts,
-    [tag.confidence for tag in listed.tags] as confidences,
-    [tag.events for tag in listed.tags] as event_counts,
-    [tag.first for tag in listed.tags] as first_event_at_us,
-    [tag.last for tag in listed.tags] as last_event_at_us
-from listed
-inner join learned on listed.user_id = learned.user_id and listed.step = learned.shown
+    user_id,
+    make_timestamptz(state.step) as event_timestamp,
+    make_timestamptz(learned) as loaded_at,
+    state.tags as {{ tags }},
+    state.shares,
+    state.lifts,
+    state.confidences,
+    state.events as event_counts,
+    state.first as first_event_at_us,
+    state.last as last_event_at_us
+from states
 {%- endmacro %}

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profilestore import evidence
-from profilestore.evidence import decay, running_means, running_tags
+from profilestore.evidence import (
+    Population,
+    decay,
+    running_means,
+    running_tags,
+    wilson_lower_bound,
+)
 
 PIECE = st.tuples(st.integers(0, 6), st.integers(-50, 400), st.integers(0, 5))
 HALF_LIFE = 30
@@ -101,3 +107,37 @@ def test_nothing_gives_nothing() -> None:
 
 def test_half_of_the_weight_after_a_half_life() -> None:
     assert decay(np.array([0, 10, 20, -10]), 10).tolist() == [1, 2, 4, 0.5]
+
+
+ROW = st.tuples(st.sampled_from("abc"), st.integers(0, 5))
+
+
+@given(
+    rows=st.lists(ROW, unique=True, max_size=12),
+    asked=st.lists(st.tuples(st.integers(0, 3), st.integers(-1, 7)), max_size=12),
+)
+def test_shares_of_a_population(rows: list[tuple[str, int]], asked: list[tuple[int, int]]) -> None:
+    """Events of a tag are as many as its rows, of all tags as many as all rows, up to then."""
+
+    def events(tag: str | None, at: int) -> int:
+        return sum(1 for name, since in rows if since <= at and tag in (None, name))
+
+    population = Population(
+        [tag for tag, _ in rows],
+        np.array([since for _, since in rows], np.int64),
+        np.array([events(*row) for row in rows], np.int64),
+        np.array([events(None, since) for _, since in rows], np.int64),
+    )
+    tags, at = np.array(asked, np.int64).reshape(-1, 2).T
+    found = population.shares("abcd", tags, at)
+    for share, (tag, moment) in zip(found, asked, strict=True):
+        assert share == (events("abcd"[tag], moment) + 1) / (events(None, moment) + 1)
+
+
+@pytest.mark.parametrize("n", [1.0, 2.5, 40.0, 1e6])
+def test_the_lower_bound_is_where_the_share_is_two_deviations_off(n: float) -> None:
+    share = np.array([0.001, 0.1, 0.5, 0.9, 1.0])
+    found = wilson_lower_bound(share, np.full(5, n))
+    np.testing.assert_allclose(
+        share - found, 1.959964 * np.sqrt(found * (1 - found) / n), rtol=1e-6
+    )

@@ -8,6 +8,7 @@ import duckdb
 import numpy as np
 import pytest
 
+from profilestore.evidence import wilson_lower_bound
 from profilestore.sql_functions import register
 from profilestore.text_embedding import embed
 
@@ -69,20 +70,49 @@ def test_means_of_nobody_and_of_what_is_not_held(connection: duckdb.DuckDBPyConn
         ).fetchall()
 
 
+TAGS = """
+    WITH population AS (
+        SELECT hold_population([
+            {{tag: 'lamp', since: {day}, events: 3, kind_events: 7}},
+            {{tag: 'lamp', since: 3 * {day}, events: 90, kind_events: 90}}
+        ]) AS held
+    )
+    SELECT person, unnest(running_tags(
+        held, ['lamp', 'tent', 'lamp'], [0, 10, 20], [5, 5, 2 * {day}], 10, 1 + person % 2
+    ), recursive := true)
+    FROM range({people}) AS people(person), population
+    ORDER BY ALL
+"""
+DAY = 86_400_000_000
+
+
 def test_tags_of_many_people(connection: duckdb.DuckDBPyConnection) -> None:
-    rows = connection.execute(
-        """
-        SELECT person, unnest(running_tags([7, 8, 7], [0, 10, 20], [5, 5, 9], 10, most),
-            recursive := true)
-        FROM (SELECT person, 1 + person % 2 AS most FROM range(5000) AS people(person))
-        ORDER BY person
-        """
-    ).fetchall()
-    assert len(rows) == 2_500 * 2 + 2_500 * 4
-    assert [row[1:4] for row in rows if row[0] == 4_998] == [(5, 1, 8), (9, 1, 7)]
-    assert [row[1:] for row in rows if row[0] == 4_999] == [
-        (5, 1, 8, 2 / 3, 1, 10, 10, 9 / 5),
-        (5, 2, 7, 1 / 3, 1, 0, 0, 9 / 5),
-        (9, 1, 7, 5 / 7, 2, 0, 20, 49 / 21),
-        (9, 2, 8, 2 / 7, 1, 10, 10, 49 / 21),
+    rows = connection.execute(TAGS.format(people=5_000, day=DAY)).fetchall()
+    assert len(rows) == 10_000
+    assert [row[1:5] for row in rows if row[0] == 4_998] == [
+        (5, ["tent"], [2 / 3], [2 / 3]),
+        (2 * DAY, ["lamp"], [5 / 7], [5 / 7 * 2]),
     ]
+    (first, second) = (row[1:] for row in rows if row[0] == 4_999)
+    assert first[:4] == (5, ["tent", "lamp"], [2 / 3, 1 / 3], [2 / 3, 1 / 3])
+    assert second[1:4] == (["lamp", "tent"], [5 / 7, 2 / 7], [5 / 7 * 2, 2 / 7 * 8])
+    assert second[5:] == ([2, 1], [0, 10], [20, 10])
+    # 7² / 21 pieces of equal weight.
+    assert second[4] == [one.round(6) for one in wilson_lower_bound(np.array([5, 2]) / 7, 49 / 21)]
+
+
+def test_tags_of_nobody_and_of_a_population_that_is_not_held(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    assert connection.execute(TAGS.format(people=0, day=DAY)).fetchall() == []
+    with pytest.raises(duckdb.InvalidInputException, match="nothing is held under 1"):
+        connection.execute(
+            "SELECT running_tags(n, ['a'], [0], [5], 10, 1) FROM (VALUES (1)) AS held(n)"
+        ).fetchall()
+
+
+def test_a_population_without_rows(connection: duckdb.DuckDBPyConnection) -> None:
+    found = connection.execute(
+        "SELECT running_tags(hold_population([]), ['a'], [0], [5], 10, 1)"
+    ).fetchall()[0][0]
+    assert [(one["tags"], one["lifts"]) for one in found] == [(["a"], [1.0])]
