@@ -7,11 +7,17 @@ profile with no edit here.
 from feast import FeatureService
 from feature_views import (
     item_attributes,
+    item_neighbours,
     item_popularity,
+    item_statistics,
     user_activity,
     user_attributes,
+    user_behaviour,
     user_history,
     user_interests,
+    user_rhythm,
+    user_sessions,
+    user_value,
 )
 
 retrieval_v1 = FeatureService(
@@ -24,14 +30,23 @@ retrieval_v1 = FeatureService(
 # Age and region are shown and not trained on.
 profile_v1 = FeatureService(
     name="profile_v1",
-    features=[user_activity, user_attributes, user_history, user_interests],
+    features=[
+        user_activity,
+        user_attributes,
+        user_behaviour,
+        user_history,
+        user_interests,
+        user_rhythm,
+        user_sessions,
+        user_value,
+    ],
     description="What the served profile of a person shows.",
     tags={"purpose": "profile"},
 )
 
 items_v1 = FeatureService(
     name="items_v1",
-    features=[item_attributes, item_popularity],
+    features=[item_attributes, item_neighbours, item_popularity, item_statistics],
     description="What is shown beside an item: title, categories, popularity.",
     tags={"purpose": "profile"},
 )

@@ -101,6 +101,48 @@ item_keywords = FeatureView(
     tags={"block": "keywords"},
 )
 
+item_neighbours = FeatureView(
+    name="item_neighbours",
+    entities=[item],
+    ttl=timedelta(0),
+    schema=[
+        Field(
+            name="sessions_n",
+            dtype=Int64,
+            description="Sessions that the item was in.",
+            tags={"class": "aggregate", "unit": "sessions"},
+        ),
+        Field(
+            name="neighbour_ids",
+            dtype=Array(String),
+            description="Items that were in the same sessions, nearest first.",
+            tags={"class": "aggregate", "vocabulary": "item_id"},
+        ),
+        Field(
+            name="cosines",
+            dtype=Array(Float64),
+            description="Sessions with both over the root of the product of the sessions with each.",
+            tags={"class": "aggregate", "unit": "fraction", "weights_of": "neighbour_ids"},
+        ),
+        Field(
+            name="session_counts",
+            dtype=Array(Int64),
+            description="Sessions with both.",
+            tags={"class": "aggregate", "unit": "sessions"},
+        ),
+    ],
+    source=DuckDBSource(
+        name="item_neighbours",
+        table="item_neighbours",
+        timestamp_field="event_timestamp",
+        created_timestamp_column="loaded_at",
+    ),
+    online=True,
+    description="One row per item that has neighbours, true since the last instant of the log: it is made anew by every build and has no past, so that no training row sees it. What is turned to in the same sessions, by cosine, twenty at most; the lists run in parallel.",
+    owner="analytics",
+    tags={"block": "neighbours"},
+)
+
 item_popularity = FeatureView(
     name="item_popularity",
     entities=[item],
@@ -337,7 +379,7 @@ item_statistics = FeatureView(
         Field(
             name="price_band",
             dtype=Int32,
-            description="Quarter of all items that were bought before the day in which this mean lies, to 2 %; 1 is the cheapest.",
+            description="Quarter of all items that were bought before the day in which this mean lies, to 2 %; 1 is the cheapest; null without one.",
             tags={"class": "aggregate"},
         ),
     ],

@@ -30,3 +30,13 @@ where
         or {{ column }} < {{ columns[loop.index0] }}
     {% endfor %}
 {% endtest %}
+
+{# Fractions of a list, largest first: none above 1, and none above the one before. #}
+{% test fractions_fall(model, column) %}
+select *
+from {{ model }}
+where
+    list_max({{ column }}) > 1 + 1e-9
+    or list_min({{ column }}) <= 0
+    or list_reverse_sort({{ column }}) <> {{ column }}
+{% endtest %}
