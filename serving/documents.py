@@ -91,7 +91,19 @@ class InterestTag(Document):
         description="Share in the person's decayed weight over all categories, 0 to 1.",
         examples=[0.31],
     )
+    lift: float | None = Field(
+        None,
+        description="How many times the share that it has among all people.",
+        examples=[2.4],
+    )
+    confidence: float | None = Field(
+        None,
+        description="Lower end of the 95 % interval of the score: near it where the evidence is "
+        "much and recent.",
+        examples=[0.22],
+    )
     event_count: int | None = Field(description="Events it rests on.", examples=[42])
+    first_seen_at: datetime | None = Field(None, description="Earliest event on the category.")
     last_seen_at: datetime | None = Field(description="Latest event on the category.")
 
 

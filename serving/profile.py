@@ -55,7 +55,13 @@ _OWN_BLOCKS = {_ATTRIBUTES, _ACTIVITY, _INTERESTS, _HISTORY}
 _RESERVED = set(ProfileDocument.model_fields) - _OWN_BLOCKS
 # What a view must have to fill a block that has a shape of its own, and what that shape may hold.
 _SHAPES = {
-    _INTERESTS: ("categories", {"categories", "shares", "event_counts", "last_event_at_us"}),
+    _INTERESTS: (
+        "categories",
+        {
+            *("categories", "shares", "lifts", "confidences"),
+            *("event_counts", "first_event_at_us", "last_event_at_us"),
+        },
+    ),
     _HISTORY: ("item_ids", {"item_ids", "event_types", "event_at_us"}),
 }
 # How many of those seen last are looked at for one whose profile has every block.
@@ -242,10 +248,18 @@ def _no_view(name: str) -> FieldsBlock:
 def _interest_tags(values: Mapping[str, Any]) -> list[InterestTag]:
     return [
         InterestTag(
-            category=category, score=_plain(share), event_count=count, last_seen_at=_instant(at)
+            category=category,
+            score=_plain(share),
+            lift=_plain(lift),
+            confidence=_plain(confidence),
+            event_count=count,
+            first_seen_at=_instant(first),
+            last_seen_at=_instant(last),
         )
-        for category, share, count, at in _parallel(
-            values, "categories", "shares", "event_counts", "last_event_at_us"
+        for category, share, lift, confidence, count, first, last in _parallel(
+            values,
+            *("categories", "shares", "lifts", "confidences"),
+            *("event_counts", "first_event_at_us", "last_event_at_us"),
         )
     ]
 

@@ -37,7 +37,10 @@ USER_FEATURES = [
     Feature("user_history", "event_at_us", "user", "list_of_number"),
     Feature("user_interests", "categories", "user", "list_of_text", "", {"vocabulary": "category"}),
     Feature("user_interests", "shares", "user", "list_of_number", "", {"weights_of": "categories"}),
+    Feature("user_interests", "lifts", "user", "list_of_number"),
+    Feature("user_interests", "confidences", "user", "list_of_number"),
     Feature("user_interests", "event_counts", "user", "list_of_number"),
+    Feature("user_interests", "first_event_at_us", "user", "list_of_number"),
     Feature("user_interests", "last_event_at_us", "user", "list_of_number"),
 ]
 ITEM_FEATURES = [
@@ -143,7 +146,10 @@ def store() -> FakeStore:
         {
             "categories": ["Drama", "Comedy"],
             "shares": [0.75, 0.25],
+            "lifts": [2.5, 0.5],
+            "confidences": [0.5, 0.125],
             "event_counts": [6, 2],
+            "first_event_at_us": [microseconds(AS_OF) - 86_400_000_000, microseconds(AS_OF)],
             "last_event_at_us": [microseconds(AS_OF), microseconds(AS_OF)],
         },
     )

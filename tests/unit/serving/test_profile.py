@@ -48,7 +48,9 @@ def test_a_column_that_dbt_adds_to_a_block_with_a_shape_is_a_field_of_it(
 def test_interests_carry_score_evidence_and_age(ann, as_of) -> None:
     first = ann.interests.tags[0]
     assert (first.category, first.score, first.event_count) == ("Drama", 0.75, 6)
+    assert (first.lift, first.confidence) == (2.5, 0.5)
     assert first.last_seen_at == as_of
+    assert first.first_seen_at == as_of - timedelta(days=1)
 
 
 def test_history_has_titles_types_and_times(ann, as_of) -> None:
