@@ -966,7 +966,7 @@ user_keywords = FeatureView(
         created_timestamp_column="loaded_at",
     ),
     online=True,
-    description="One row per user and instant of an event. The keywords of the items a person turns to, by exponentially decayed weight, heaviest first, twenty at most; the lists run in parallel.",
+    description="One row per user and end of a day on which something was learned of them (UTC; the variable content_grain). The keywords of the items a person turns to, by exponentially decayed weight, heaviest first, twenty at most; the lists run in parallel.",
     owner="analytics",
     tags={"block": "keywords"},
 )

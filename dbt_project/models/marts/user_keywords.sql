@@ -4,7 +4,7 @@ with events as (
         item_id,
         epoch_us(event_timestamp) as happened,
         epoch_us(loaded_at) as learned,
-        {{ shown_at('event_timestamp', 'loaded_at', var('interest_grain')) }} as shown
+        {{ shown_at('event_timestamp', 'loaded_at', var('content_grain')) }} as shown
     from {{ ref('int_user_events') }}
     where item_id is not null
 ),
