@@ -21,6 +21,8 @@ Arguments
     entity    name of the key column
     windows   {suffix: interval}, for example {'7d': '7 days'}
     sums      {name: SQL expression that is summed over the rows}, exact types only
+    touched   rows with `entity` and since: only these entities, and only their rows from since on.
+              By default all
     grain     'hour' or 'day': the moments of leaving are rounded up to it, which bounds the rows;
               a window then reaches back up to that much further. By default they are exact.
 
@@ -29,18 +31,21 @@ Returns a query with one row per entity and instant of change:
     has counted, was learned; never after the instant), first_event_at, last_event_at,
     <name>_<suffix> for each sum and window, <name>_lifetime
 #}
-{% macro exact_windows(relation, entity, windows, sums, grain=none) -%}
+{% macro exact_windows(relation, entity, windows, sums, grain=none, touched=none) -%}
 {%- set enters, ends = 0, windows | length + 1 -%}
+{%- set spans = windows.keys() | list + ['lifetime'] -%}
 with entities as (
     select
         {{ entity }},
+        {{ 'epoch_us(since)' if touched else '-9223372036854775807' }} as since,
         row_number() over () as nth
-    from (select distinct {{ entity }} from {{ relation }})
+    from {{ touched or '(select distinct ' ~ entity ~ ' from ' ~ relation ~ ')' }} as known
 ),
 
 entries as (
     select
         entities.nth,
+        entities.since,
         epoch_us(events.event_timestamp) as happened,
         epoch_us(events.loaded_at) as learned,
         epoch_us(greatest(events.event_timestamp, events.loaded_at)) as entered
@@ -66,8 +71,46 @@ moves as (
         {%- endfor %}
         {%- for suffix in windows %},
         left_{{ suffix }} > entered as counts_{{ suffix }}
+        {%- endfor %},
+        true as counts_lifetime
+    from entries
+    {%- if touched %}
+    where entered >= since
+    {#- What had entered before, and is still there, as one entering a window, just before. #}
+    {%- for suffix in spans %}
+    union all by name
+    select
+        nth,
+        since - 1 as instant,
+        {{ enters }} as kind,
+        max(happened) as happened,
+        {#- The earliest is wanted too: it stands in a row of its own, with the lifetime's. #}
+        max(learned) as learned
+        {%- for name in sums %},
+        sum({{ name }}) as {{ name }}
+        {%- endfor %}
+        {%- for other in spans %},
+        {{ 'true' if other == suffix else 'false' }} as counts_{{ other }}
         {%- endfor %}
     from entries
+    where
+        entered < since
+        {%- if suffix != 'lifetime' %}
+        and left_{{ suffix }} >= since
+        and left_{{ suffix }} > entered
+        {%- endif %}
+    group by nth, since
+    {%- endfor %}
+    union all by name
+    select
+        nth,
+        since - 1 as instant,
+        {{ enters }} as kind,
+        min(happened) as happened
+    from entries
+    where entered < since
+    group by nth, since
+    {%- endif %}
     {%- for suffix in windows %}
     union all by name
     select
@@ -78,7 +121,9 @@ moves as (
         sum({{ name }}) as {{ name }}
         {%- endfor %}
     from entries
-    where left_{{ suffix }} > entered
+    where
+        left_{{ suffix }} > entered
+        and left_{{ suffix }} >= since
     group by nth, left_{{ suffix }}
     {%- endfor %}
     union all by name
@@ -115,7 +160,11 @@ running as (
         ) over so_far as {{ name }}_{{ suffix }}
         {%- endfor %},
         sum(
-            case kind when {{ enters }} then {{ name }} when {{ ends }} then -{{ name }} else 0 end
+            case
+                when kind = {{ enters }} and counts_lifetime then {{ name }}
+                when kind = {{ ends }} then -{{ name }}
+                else 0
+            end
         ) over so_far as {{ name }}_lifetime
         {%- endfor %}
     from (select * from moves order by nth, instant, kind)
@@ -136,7 +185,7 @@ before as (
         {{- ',' if not loop.last }}
         {%- endfor %}
         {%- for name in sums %}
-        {%- for suffix in windows.keys() | list + ['lifetime'] %},
+        {%- for suffix in spans %},
         lag({{ name }}_{{ suffix }}) over () as {{ name }}_{{ suffix }}
         {%- endfor %}
         {%- endfor %}
@@ -150,13 +199,16 @@ select
     make_timestamptz(before.earliest_happened::bigint) as first_event_at,
     make_timestamptz(before.latest_happened::bigint) as last_event_at
     {%- for name in sums %}
-    {%- for suffix in windows.keys() | list + ['lifetime'] %},
+    {%- for suffix in spans %},
     before.{{ name }}_{{ suffix }}
     {%- endfor %}
     {%- endfor %}
 from before
 inner join entities on before.nth = entities.nth
-where before.nth_before = before.nth and before.instant < before.next_instant
+where
+    before.nth_before = before.nth
+    and before.instant < before.next_instant
+    and before.instant >= entities.since
 {%- endmacro %}
 
 {# When an event leaves a window, in microseconds: `interval` after it happened, rounded up to

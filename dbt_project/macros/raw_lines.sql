@@ -1,22 +1,23 @@
 {# What staging reads of lines that `make logs` landed (raw_file, raw_row, header, line). #}
 
-{# Landed lines of JSON: each with its `fields`, see `json_fields`. #}
+{# Landed lines of JSON that this build reads: each with its `fields`, see `json_fields`. #}
 {% macro json_lines(table, names) -%}
 select
     raw_file,
     raw_row,
     {{ json_fields('line', names) }} as fields
-from {{ source('logs', table) }}
+from {{ landed(table) }}
 {%- endmacro %}
 
-{# Landed lines of CSV: each with its `cells` and their `names`, for `csv_cell`. #}
-{% macro csv_lines(table) -%}
+{# Landed lines of CSV: each with its `cells` and their `names`, for `csv_cell`. Those that this build
+   reads, or all there ever were. #}
+{% macro csv_lines(table, ever=false) -%}
 select
     raw_file,
     raw_row,
     {{ csv_cells('line') }} as cells,
     string_split(header, ',') as names
-from {{ source('logs', table) }}
+from {{ source('logs', table) if ever else landed(table) }}
 {%- endmacro %}
 
 {# A JSON object's fields as texts, in a struct; null for a line that is no JSON object. #}

@@ -18,6 +18,9 @@ with acts as (
     where
         fault is null
         and source in ('{{ packs }}')
+        {% if is_incremental() -%}
+        and {{ of_actors_with_new_events() }}
+        {%- endif %}
 ),
 
 spaced as (

@@ -30,6 +30,7 @@ events as (
 )
 
 select
+    {{ this_build().number }} as build,
     * exclude (is_unreadable, is_impossible, pack_fault),
     coalesce(user_id, anonymous_id, device_id) as actor_id,
     case

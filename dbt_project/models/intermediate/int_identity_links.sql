@@ -5,8 +5,9 @@ with events as (
         anonymous_id,
         device_id,
         case when json_valid(context) then json_extract_string(context, '$.login_with') end as login_with,
-        greatest(event_timestamp, loaded_at) as known_at
+        min(greatest(event_timestamp, loaded_at)) as known_at
     from {{ ref('int_events_canonical') }}
+    group by all
 ),
 
 pairs as (

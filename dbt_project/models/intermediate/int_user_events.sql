@@ -3,6 +3,9 @@
 -- event can have two rows, and what a person's features were before the login stays as it was.
 with events as (
     select * from {{ ref('int_events_canonical') }}
+    {% if is_incremental() -%}
+    where {{ of_touched_ids() }}
+    {%- endif %}
 ),
 
 told as (
@@ -19,6 +22,7 @@ told as (
 
 select
     event_id,
+    actor_id,
     case when is_learned_later then actor_id else coalesce(person_id, actor_id) end as user_id,
     item_id,
     event_type,
@@ -32,6 +36,7 @@ from told
 union all
 select
     event_id,
+    actor_id,
     person_id as user_id,
     item_id,
     event_type,

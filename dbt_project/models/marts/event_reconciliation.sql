@@ -1,9 +1,13 @@
+{{ config(materialized='incremental', incremental_strategy='difference', within='of_touched_files', on_schema_change='fail') }}
 with raw as (
     select
         source,
         raw_file,
         count(*) as raw_rows
     from {{ ref('int_raw_events') }}
+    {% if is_incremental() -%}
+    where {{ of_touched_files() }}
+    {% endif -%}
     group by source, raw_file
 ),
 
@@ -15,6 +19,9 @@ judged as (
         min(event_timestamp) filter (where rejected_because is null) as first_event_at,
         max(event_timestamp) filter (where rejected_because is null) as last_event_at
     from {{ ref('int_events_checked') }}
+    {% if is_incremental() -%}
+    where {{ of_touched_files() }}
+    {% endif -%}
     group by source, raw_file
 ),
 

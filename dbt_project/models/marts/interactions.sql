@@ -1,14 +1,21 @@
+{{ config(materialized='incremental', incremental_strategy='tail', entity='user_id', tail_time='greatest(former.event_timestamp, former.loaded_at)', on_schema_change='fail') }}
 select
-    event_id,
-    user_id,
-    item_id,
-    event_type,
-    event_timestamp,
+    events.event_id,
+    events.user_id,
+    events.item_id,
+    events.event_type,
+    events.event_timestamp,
     -- The last instant at which the answer was not yet known: features are asked for here, so that
     -- neither this event nor another of the same instant is among them.
-    event_timestamp - interval '1 microsecond' as asked_at,
-    loaded_at,
-    value::double as value
-from {{ ref('int_user_events') }}
+    events.event_timestamp - interval '1 microsecond' as asked_at,
+    events.loaded_at,
+    events.value::double as value
+from {{ ref('int_user_events') }} as events
+{% if is_incremental() -%}
+inner join {{ touched('user_id') }} as touched
+    on
+        events.user_id = touched.user_id
+        and greatest(events.event_timestamp, events.loaded_at) >= touched.since
+{% endif -%}
 -- Of an event that was told again, the row of who it was known to be.
-where item_id is not null and not is_retold
+where events.item_id is not null and not events.is_retold

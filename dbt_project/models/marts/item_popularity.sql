@@ -1,3 +1,6 @@
+{{ config(materialized='incremental', incremental_strategy='tail', entity='item_id', on_schema_change='fail') }}
+{#- What this build touches is known when events have their people. -#}
+{%- do ref('int_user_events') %}
 {%- set windows = {'7d': '7 days', '30d': '30 days', '90d': '90 days', '365d': '365 days'} -%}
 with windowed as (
     {{ exact_windows(
@@ -9,6 +12,7 @@ with windowed as (
             'valued': '(value is not null)::integer',
             'value_sum': 'value',
         },
+        touched=touched('item_id') if is_incremental() else none,
     ) | indent(4) }}
 )
 

@@ -1,3 +1,4 @@
+{{ config(materialized='incremental', incremental_strategy='tail', entity='user_id', on_schema_change='fail') }}
 {%- set windows = {'1d': '1 day', '7d': '7 days', '30d': '30 days', '90d': '90 days'} -%}
 with windowed as (
     {{ exact_windows(
@@ -10,6 +11,7 @@ with windowed as (
             'value_sum': 'value',
             'value_square_sum': 'value::decimal(38, 4) * value',
         },
+        touched=touched('user_id') if is_incremental() else none,
     ) | indent(4) }}
 )
 

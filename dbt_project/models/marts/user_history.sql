@@ -1,17 +1,25 @@
+{{ config(materialized='incremental', incremental_strategy='tail', entity='user_id', on_schema_change='fail') }}
 {%- set kept = 50 -%}
 with events as (
     select
-        user_id,
-        event_timestamp,
-        event_id,
-        loaded_at,
+        events.user_id,
+        events.event_timestamp,
+        events.event_id,
+        events.loaded_at,
         -- An event is in the list from when it has happened and is known.
-        greatest(event_timestamp, loaded_at) as entered_at,
+        greatest(events.event_timestamp, events.loaded_at) as entered_at,
         struct_pack(
-            happened_at := event_timestamp, event_id := event_id, item_id := item_id, event_type := event_type
-        ) as event
-    from {{ ref('int_user_events') }}
-    where item_id is not null
+            happened_at := events.event_timestamp,
+            event_id := events.event_id,
+            item_id := events.item_id,
+            event_type := events.event_type
+        ) as event,
+        {{ 'touched.since' if is_incremental() else "timestamptz '-infinity'" }} as since
+    from {{ ref('int_user_events') }} as events
+    {% if is_incremental() -%}
+    inner join {{ touched('user_id') }} as touched on events.user_id = touched.user_id
+    {% endif -%}
+    where events.item_id is not null
 ),
 
 arrivals as (
@@ -45,6 +53,7 @@ in_order as (
         arrivals.entered_at,
         arrivals.learned_at,
         arrivals.next_entered_at,
+        arrivals.since,
         list_reverse(list(arrivals.event) over last_ones) as events
     from arrivals
     inner join people on arrivals.user_id = people.user_id
@@ -62,6 +71,7 @@ overtaken as (
         arrivals.entered_at,
         arrivals.learned_at,
         arrivals.next_entered_at,
+        arrivals.since,
         max(arrivals.event, {{ kept }}) over so_far as events
     from arrivals
     inner join people on arrivals.user_id = people.user_id
@@ -87,4 +97,4 @@ from (
     select * from overtaken
 ) as lists
 -- Of events that enter at one instant only the last one's list is complete.
-where next_entered_at is distinct from entered_at
+where next_entered_at is distinct from entered_at and entered_at >= since

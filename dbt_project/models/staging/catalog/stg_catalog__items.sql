@@ -1,5 +1,5 @@
 with lines as (
-    {{ csv_lines('catalog_items') | indent(4) }}
+    {{ csv_lines('catalog_items', ever=true) | indent(4) }}
 ),
 
 read as (

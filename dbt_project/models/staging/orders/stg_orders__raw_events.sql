@@ -3,4 +3,4 @@ select
     raw_row,
     {{ redacted_csv('line', 'header', 'customer_id') }} as raw_payload,
     'orders' as source
-from {{ source('logs', 'order_lines') }}
+from {{ landed_of_touched_files('orders', 'order_lines') }}

@@ -3,4 +3,4 @@ select
     raw_row,
     {{ redacted_json('line', ['handle', 'device_id', 'target']) }} as raw_payload,
     'social' as source
-from {{ source('logs', 'social_events') }}
+from {{ landed_of_touched_files('social', 'social_events') }}
