@@ -1,5 +1,5 @@
 with lines as (
-    {{ csv_lines('customers') | indent(4) }}
+    {{ csv_lines('customers', ever=true) | indent(4) }}
 ),
 
 clock as (
