@@ -50,7 +50,7 @@ def test_the_manifest_has_the_marts_of_the_folder(manifest: dict[str, Any]) -> N
 def test_its_contract_is_enforced_and_typed(manifest: dict[str, Any], name: str) -> None:
     mart = node(manifest, name)
     assert mart["config"]["contract"]["enforced"] is True
-    assert mart["config"]["materialized"] == "table"
+    assert mart["config"]["materialized"] in {"table", "incremental"}
     assert mart["columns"]
     assert [one["name"] for one in mart["columns"].values() if not one["data_type"]] == []
 

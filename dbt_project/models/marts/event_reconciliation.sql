@@ -1,4 +1,3 @@
-{{ config(materialized='incremental', incremental_strategy='difference', within='of_touched_files', on_schema_change='fail') }}
 with raw as (
     select
         source,

@@ -1,4 +1,3 @@
-{{ config(materialized='incremental', incremental_strategy='tail', entity='user_id', tail_time='greatest(former.event_timestamp, former.loaded_at)', on_schema_change='fail') }}
 select
     events.event_id,
     events.user_id,

@@ -1,4 +1,3 @@
-{{ config(materialized='incremental', incremental_strategy='tail', entity='item_id', on_schema_change='fail') }}
 {#- What this build touches is known when events have their people. -#}
 {%- do ref('int_user_events') %}
 {%- set windows = {'7d': '7 days', '30d': '30 days', '90d': '90 days', '365d': '365 days'} -%}

@@ -1,4 +1,3 @@
-{{ config(materialized='incremental', incremental_strategy='difference', within='of_touched_files', on_schema_change='fail') }}
 select
     checked.source,
     checked.rejected_because,
@@ -15,7 +14,8 @@ select
 from {{ ref('int_events_checked') }} as checked
 left join {{ ref('int_raw_events') }} as raw
     on checked.source = raw.source and checked.raw_file = raw.raw_file and checked.raw_row = raw.raw_row
-where checked.rejected_because is not null
-{% if is_incremental() -%}
-and {{ of_touched_files('checked.') }}
-{% endif -%}
+where
+    checked.rejected_because is not null
+    {% if is_incremental() -%}
+    and {{ of_touched_files('checked.') }}
+    {%- endif %}

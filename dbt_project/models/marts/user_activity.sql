@@ -1,4 +1,3 @@
-{{ config(materialized='incremental', incremental_strategy='tail', entity='user_id', on_schema_change='fail') }}
 {%- set windows = {'1d': '1 day', '7d': '7 days', '30d': '30 days', '90d': '90 days'} -%}
 with windowed as (
     {{ exact_windows(

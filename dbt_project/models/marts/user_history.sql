@@ -1,4 +1,3 @@
-{{ config(materialized='incremental', incremental_strategy='tail', entity='user_id', on_schema_change='fail') }}
 {%- set kept = 50 -%}
 with events as (
     select
