@@ -53,14 +53,15 @@ drop table difference_come
 
 {#
 `tail`: of each entity that is touched, the rows from the instant on since when it is, are replaced.
-Config: `entity`, the key column; `tail_time`, which time of a row is meant (event_timestamp).
+Config: `entity`, the key column; `tail_time`, which time of a row is meant (event_timestamp);
+`with_items`, see `touched`.
 #}
 {% macro get_incremental_tail_sql(arguments) -%}
 {%- set target_relation = arguments['target_relation'] -%}
 {%- set names = arguments['dest_columns'] | map(attribute='quoted') | join(', ') -%}
 {%- set entity = config.require('entity') -%}
 delete from {{ target_relation }} as former
-using {{ touched(entity) }} as touched
+using {{ touched(entity, config.get('with_items', false)) }} as touched
 where
     former.{{ entity }} = touched.{{ entity }}
     and {{ config.get('tail_time', 'former.event_timestamp') }} >= touched.since;
@@ -69,13 +70,36 @@ insert into {{ target_relation }} ({{ names }}) select {{ names }} from {{ argum
 {%- endmacro %}
 
 {# The users, or items, about whom this build has learned something, and the first instant at which
-   that makes a difference. #}
-{% macro touched(entity) -%}
+   that makes a difference. With items: also users who did something with an item that the catalogue
+   now tells otherwise. #}
+{% macro touched(entity, with_items=false) -%}
 (
-    select {{ entity }}, min(greatest(event_timestamp, loaded_at)) as since
-    from {{ changes_of('int_user_events') }}
-    where {{ entity }} is not null
+    select {{ entity }}, min(since) as since
+    from (
+        select {{ entity }}, greatest(event_timestamp, loaded_at) as since
+        from {{ changes_of('int_user_events') }}
+        where {{ entity }} is not null
+        {%- if with_items %}
+        union all
+        select {{ entity }}, greatest(event_timestamp, loaded_at) as since
+        from {{ in_lake('int_user_events') }}
+        where item_id in (select item_id from {{ changes_of('int_items') }} where is_gone)
+        {%- endif %}
+    ) as learned
     group by {{ entity }}
+)
+{%- endmacro %}
+
+{# Whether a row is about somebody who is touched. #}
+{% macro of_touched(entity, with_items=false) -%}
+{{ entity }} in (select touched.{{ entity }} from {{ touched(entity, with_items) }} as touched)
+{%- endmacro %}
+
+{# Whether a row is one that `tail` replaces. #}
+{% macro is_in_tail(rows, entity, with_items=false) -%}
+{{ rows }}.event_timestamp >= (
+    select touched.since from {{ touched(entity, with_items) }} as touched
+    where touched.{{ entity }} = {{ rows }}.{{ entity }}
 )
 {%- endmacro %}
 
@@ -124,7 +148,7 @@ actor_id in (
 {%- for node in graph.nodes.values()
     if node.name == relation.identifier and node.config.get('incremental_strategy') == 'tail' -%}
 {%- set entity = node.config.get('entity') -%}
-{%- do conditions.append(entity ~ ' in (select ' ~ entity ~ ' from ' ~ changes_of('int_user_events') ~ ')') -%}
+{%- do conditions.append(of_touched(entity, node.config.get('with_items', false))) -%}
 {%- endfor -%}
 {%- endif -%}
 {{ return(

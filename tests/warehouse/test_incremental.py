@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import random
 import shutil
 import subprocess
@@ -63,6 +64,24 @@ def waves_of(simulated: Path, waves: list[Path]) -> None:
                 if late[wave]:
                     name = f"{WAVES[wave]}-9-late{Path(path.name).suffix}"
                     write(waves[later] / table / name, late[wave])
+    told_again(simulated / "catalog/items", waves[-1] / "catalog/items" / f"{WAVES[2]}-9-again.csv")
+
+
+def told_again(catalogue: Path, path: Path) -> None:
+    """Ten items that have a category of another now."""
+    lines = [
+        line
+        for one in sorted(catalogue.iterdir())
+        for line in csv.DictReader(one.read_text("utf-8", errors="replace").splitlines())
+    ]
+    found = {line["item_id"]: line for line in lines if line["category"]}
+    categories = sorted({line["category"] for line in found.values()})
+    with path.open("w", newline="") as file:
+        to = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
+        to.writeheader()
+        for line in list(found.values())[:10]:
+            other = categories[categories.index(line["category"]) - 1]
+            to.writerow({**line, "category": other, "updated_at": "2026-01-01T00:00:00Z"})
 
 
 def write(path: Path, lines: list[str]) -> None:
@@ -192,7 +211,8 @@ def test_every_table_is_that_of_a_full_build_row_for_row(grown: Grown) -> None:
             connection.execute(f"SELECT count(*) FROM ({one} EXCEPT ALL {other})").fetchall()[0][0]
             for one, other in ((ours, theirs), (theirs, ours))
         )
-        if counts != (0, 0):
+        # A text that nobody says any more keeps its vector: it may be said again.
+        if counts != (0, 0) and not (table == "int_text_embeddings" and counts[1] == 0):
             different[table] = counts
     assert different == {}
 
@@ -203,7 +223,8 @@ def test_what_came_late_changed_what_was_there(grown: Grown) -> None:
         grown.adding.rows(
             "SELECT 'events', count(*) FILTER (is_gone) FROM lake.int_user_events__changes "
             "UNION ALL SELECT 'rejections', count(*) FROM lake.int_rejections__changes "
-            "UNION ALL SELECT 'identities', count(*) FROM lake.int_identities__changes"
+            "UNION ALL SELECT 'identities', count(*) FROM lake.int_identities__changes "
+            "UNION ALL SELECT 'items', count(*) FILTER (is_gone) FROM lake.int_items__changes"
         )
     )
     assert min(gone.values()) > 0, gone

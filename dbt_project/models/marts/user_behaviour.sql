@@ -27,7 +27,11 @@ with events as (
         {{ event_kind('event_type') }} as kind,
         epoch_us(event_timestamp) as happened
     from {{ ref('int_user_events') }}
-    where {{ event_kind('event_type') }} <> 'other'
+    where
+        {{ event_kind('event_type') }} <> 'other'
+        {%- if is_incremental() %}
+        and {{ of_touched('user_id', with_items=true) }}
+        {%- endif %}
 ),
 
 items as (
@@ -108,3 +112,6 @@ select
         'views_30d + searches_30d + carts_30d + buys_30d + engagements_30d',
     ) | indent(4) }} as trend_7d
 from windowed
+{%- if is_incremental() %}
+where {{ is_in_tail('windowed', 'user_id', with_items=true) }}
+{%- endif %}

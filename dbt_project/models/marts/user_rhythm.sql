@@ -11,6 +11,9 @@
 {%- endfor -%}
 with events as (
     select * from {{ ref('int_user_events') }}
+    {%- if is_incremental() %}
+    where {{ of_touched('user_id', with_items=true) }}
+    {%- endif %}
 ),
 
 items as (
@@ -208,3 +211,6 @@ select
     streak_days::bigint as streak_days,
     coalesce(longest, 0)::bigint as streak_days_max_lifetime
 from listed
+{%- if is_incremental() %}
+where {{ is_in_tail('listed', 'user_id', with_items=true) }}
+{%- endif %}

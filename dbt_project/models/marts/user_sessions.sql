@@ -8,6 +8,9 @@
 {%- endfor -%}
 with events as (
     select * from {{ ref('int_user_events') }}
+    {%- if is_incremental() %}
+    where {{ of_touched('user_id') }}
+    {%- endif %}
 ),
 
 people as (
@@ -89,3 +92,6 @@ select
     -- Feast keeps timestamps to the second: what is finer is cut here, for all readers alike.
     date_trunc('second', make_timestamptz(last_session)) as last_session_at
 from windowed
+{%- if is_incremental() %}
+where {{ is_in_tail('windowed', 'user_id') }}
+{%- endif %}
