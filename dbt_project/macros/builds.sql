@@ -2,7 +2,7 @@
 What a build does: everything anew, or what came since the last build.
 
 The table `builds` in the lake has a row per build, with the parts of landed logs that were there
-when it began. A build adds to what the last one left only if that one came to its end, whole and
+when it began, each with when it was written: a log that was landed anew has other parts. A build adds to what the last one left only if that one came to its end, whole and
 without an error, from the same code, with the same variables and clock, and if only landed logs are
 read, which can but grow. Else it is full. So whoever runs `dbt build` by hand, runs a part of it, or
 stops it, gets no wrong table: the next build is full.
@@ -33,7 +33,11 @@ present as (
             '{{ local_md5(invocation_args_dict.get('vars', {}) | string) }}'
         ) as code,
         coalesce(
-            (select list(file order by file) from glob('../data/raw/logs/*/*.parquet')), []
+            (
+                select list(filename || chr(9) || epoch_us(last_modified) order by filename)
+                from read_blob('../data/raw/logs/*/*.parquet')
+            ),
+            []
         ) as parts
 )
 select
@@ -119,7 +123,7 @@ update {{ builds_table() }} set is_complete = true where invocation = '{{ invoca
 {%- do ref('int_events_checked') -%}
 {%- if is_adding() -%}
 {%- set found = run_query(
-    "select part from (select unnest(parts) as part from " ~ builds_table()
+    "select part from (select split_part(unnest(parts), chr(9), 1) as part from " ~ builds_table()
     ~ " where number = " ~ this_build().number ~ ") as present"
     ~ " where split_part(split_part(part, '/', -1), '@', 1).replace('.parquet', '') in ("
     ~ " select split_part(raw_file, '/', -1) from (select distinct source, raw_file from " ~ in_lake('int_events_read')
@@ -134,7 +138,7 @@ update {{ builds_table() }} set is_complete = true where invocation = '{{ invoca
 {% macro lines_of_parts(table, parts) -%}
 {%- set lines, own = source('logs', table), [] -%}
 {%- for part in parts or [] if ('/' ~ table ~ '/') in part -%}
-{%- do own.append("'" ~ part | replace("'", "''") ~ "'") -%}
+{%- do own.append("'" ~ part.split('\t')[0] | replace("'", "''") ~ "'") -%}
 {%- endfor -%}
 {%- if parts is none -%}
 {{ lines }}

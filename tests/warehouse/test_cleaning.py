@@ -17,7 +17,7 @@ REPO = Path(__file__).parents[2]
 SOUND = ("clock_skew", "currency", "encoding", "late", "text_form", "time_format")
 FAULTS = ("impossible_value", "missing_field", "time_out_of_range", "unreadable")
 BOT_REASONS = ("bot_never_sleeps", "bot_too_fast", "bot_too_regular")
-CLEANING = ("int_bots", "int_usual_values", "int_events_checked")
+CLEANING = ("int_bots", "int_usual_values", "int_rejections", "int_events_checked")
 
 
 def has(*kinds: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
 import shutil
 import subprocess
@@ -261,3 +262,9 @@ def test_what_is_not_a_whole_build_of_the_same_code_is_followed_by_a_full_one(gr
     one.call_complete()
     one.dbt("run", "--select", "int_items", "--full-refresh")
     assert one.builds()[4:] == [(True, False)]
+
+    one.call_complete()
+    part = next((one.settings.raw / "logs" / "web_events").iterdir())
+    os.utime(part, (0, 0))
+    one.dbt("run", "--select", "int_items")
+    assert one.builds()[5:] == [(True, False)]

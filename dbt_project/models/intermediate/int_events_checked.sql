@@ -10,7 +10,7 @@ with rejections as (
 )
 
 select
-    events.* exclude (events.fault, events.content, events.price),
+    events.* exclude (events.build, events.fault, events.content, events.price),
     case
         when events.fault is not null then events.fault
         when list_contains(rejections.reasons, 'duplicate_event_id') then 'duplicate_event_id'
