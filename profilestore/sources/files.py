@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
 from profilestore import lake
 from profilestore.errors import InputError
+from profilestore.instants import from_micros
 from profilestore.sources import cells
 from profilestore.sources.cells import Conversion
 from profilestore.sources.log_file import (
@@ -41,7 +42,6 @@ from profilestore.sources.mapping import (
 )
 from profilestore.sources.source import QueriedTables, RawTables, Source
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Logs of behaviour are younger. Times that all lie before it were counted in a larger unit.
 _OLDEST = datetime(1980, 1, 1, tzinfo=UTC)
 _FINER = {"s": "ms", "ms": "us"}
@@ -305,7 +305,7 @@ def _widen(
     found.latest = found.latest or latest
     if first is None or last is None:
         return
-    start, end = (_EPOCH + timedelta(microseconds=micros) for micros in (first, last))
+    start, end = from_micros(first), from_micros(last)
     found.first_event_at = min(start, found.first_event_at or start)
     found.last_event_at = max(end, found.last_event_at or end)
 

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
 from profilestore import lake
 from profilestore.errors import InputError
+from profilestore.instants import from_micros
 from profilestore.sources.clock import Shift
 from profilestore.sources.log_file import LogFile, identifier, literal, open_file, reading_failed
 from profilestore.sources.mapping import MAPPING_FILE, nearest
 from profilestore.sources.source import QueriedTables, RawTables, Source
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN_NAMES = 12
 
 
@@ -344,7 +344,7 @@ def published_tables(
             f"{files[0].name}: found no event with a time that can be read and is not after now "
             f"({now:%Y-%m-%d %H:%M} UTC); needed at least one."
         )
-    first, last = (_EPOCH + timedelta(microseconds=micros) for micros in span)
+    first, last = map(from_micros, span)
     return QueriedTables(
         connection=connection,
         queries={table.name: f"FROM {table.name}" for table in publication.tables},
