@@ -100,6 +100,19 @@ def build_in() -> Callable[[Settings], subprocess.CompletedProcess[str]]:
     return build
 
 
+def new_home(folder: Path) -> Settings:
+    """A deployment with nothing in it but a copy of the dbt project."""
+    settings = Settings(folder / "home", pseudonym_key=PHRASE)
+    ignored = shutil.ignore_patterns("target", "logs")
+    shutil.copytree(REPO / "dbt_project", settings.dbt_project, ignore=ignored)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def home_in() -> Callable[[Path], Settings]:
+    return new_home
+
+
 def make_warehouse(folder: Path, shift: str) -> Warehouse:
     rng = random.Random(20261122)
     categories = logs.catalogue(rng)
@@ -108,10 +121,7 @@ def make_warehouse(folder: Path, shift: str) -> Warehouse:
     # Among the others, in their own order.
     for place, one in zip(sorted(rng.sample(range(len(events)), len(faulty))), faulty, strict=True):
         events.insert(place, one)
-    settings = Settings(folder / "home", pseudonym_key=PHRASE)
-    shutil.copytree(
-        REPO / "dbt_project", settings.dbt_project, ignore=shutil.ignore_patterns("target", "logs")
-    )
+    settings = new_home(folder)
     source = logs.write_source(folder / "source", events, categories, shift)
     raw = write_raw_logs(str(source), settings, now=NOW)
     done = build(settings)
@@ -163,10 +173,7 @@ class Scored:
 @pytest.fixture(scope="session")
 def scored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scored]:
     """Simulated logs, built once."""
-    settings = Settings(tmp_path_factory.mktemp("scored") / "home", pseudonym_key=PHRASE)
-    shutil.copytree(
-        REPO / "dbt_project", settings.dbt_project, ignore=shutil.ignore_patterns("target", "logs")
-    )
+    settings = new_home(tmp_path_factory.mktemp("scored"))
     simulate(SHOP, settings.simulated)
     write_raw_logs("simulated", settings, now=NOW)
     done = build(settings)

@@ -21,9 +21,7 @@ from profilestore.settings import Settings, child_environment
 from profilestore.sources import write_raw_logs
 from profilestore.sources.simulator import Simulation, simulate
 
-REPO = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-PHRASE = "zebra-quilt phrase of a test's deployment"
 SHOP = Simulation(users=150, days=16, seed=77)
 # The file that begins with this day, or a later one, comes with this wave.
 WAVES = ("0000-00-00", "2025-12-28", "2025-12-31")
@@ -98,13 +96,6 @@ class Deployment:
     settings: Settings
     logs: Path
 
-    @classmethod
-    def make(cls, folder: Path) -> Deployment:
-        settings = Settings(folder / "home", pseudonym_key=PHRASE)
-        ignored = shutil.ignore_patterns("target", "logs")
-        shutil.copytree(REPO / "dbt_project", settings.dbt_project, ignore=ignored)
-        return cls(settings, folder / "logs")
-
     def land(self, wave: Path) -> None:
         shutil.copytree(wave, self.logs, dirs_exist_ok=True)
         write_raw_logs(str(self.logs), self.settings, now=NOW)
@@ -117,7 +108,7 @@ class Deployment:
             env=child_environment(
                 DBT_PROFILES_DIR=str(self.settings.dbt_project),
                 PROFILESTORE_HOME=str(self.settings.home),
-                PROFILESTORE_PSEUDONYM_KEY=PHRASE,
+                PROFILESTORE_PSEUDONYM_KEY=self.settings.pseudonym_key or "",
             ),
             capture_output=True,
             text=True,
@@ -164,13 +155,19 @@ class Grown:
 
 
 @pytest.fixture(scope="module")
-def grown(tmp_path_factory: pytest.TempPathFactory, build_in: Callable[[Settings], Any]) -> Grown:
+def grown(
+    tmp_path_factory: pytest.TempPathFactory,
+    build_in: Callable[[Settings], Any],
+    home_in: Callable[[Path], Settings],
+) -> Grown:
     folder = tmp_path_factory.mktemp("incremental")
     simulate(SHOP, folder / "simulated")
     waves = [folder / f"wave-{n}" for n in range(len(WAVES))]
     waves_of(folder / "simulated", waves)
 
-    adding, full = Deployment.make(folder / "adding"), Deployment.make(folder / "full")
+    adding, full = (
+        Deployment(home_in(folder / name), folder / name / "logs") for name in ("adding", "full")
+    )
     before: dict[str, list[int]] = {}
     for wave in waves:
         before = dict(adding.rows(ROW_IDS)) if wave == waves[-1] else {}

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -25,7 +23,6 @@ from profilestore.settings import Settings
 from profilestore.sources import RawLog, write_raw_logs
 from profilestore.sources.published import PUBLICATIONS
 
-REPO = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PHRASE = "zebra-quilt phrase of a test's deployment"
 RAW = "RawId41c7"  # stands nowhere else
@@ -177,12 +174,9 @@ def who(letter: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, build_in: Any) -> Iterator[Built]:
+def built(tmp_path_factory: pytest.TempPathFactory, build_in: Any, home_in: Any) -> Iterator[Built]:
     folder = tmp_path_factory.mktemp("packs")
-    settings = Settings(folder / "home", pseudonym_key=PHRASE)
-    shutil.copytree(
-        REPO / "dbt_project", settings.dbt_project, ignore=shutil.ignore_patterns("target", "logs")
-    )
+    settings = home_in(folder)
     for pack, files in FILES.items():
         for name, (header, rows) in files.items():
             path = folder / pack / name
