@@ -14,12 +14,30 @@
 {{ (var('interest_half_life_days') | float * 86400000000) | int }}
 {%- endmacro %}
 
+{# Of each person the instants at which evidence shows, and when the latest-learned of what had shown
+   by then was learned: a row a person, with two lists that run in parallel. #}
+{% macro instants_of_evidence(evidence) -%}
+select
+    user_id,
+    list(shown order by shown) as shown,
+    list(learned order by shown) as learned
+from (
+    select
+        user_id,
+        shown,
+        max(max(learned)) over (partition by user_id order by shown) as learned
+    from {{ evidence }}
+    group by user_id, shown
+) as each_instant
+group by user_id
+{%- endmacro %}
+
 {#
 A person's heaviest tags at each instant at which evidence shows.
 
 Arguments
-    evidence  name of a CTE with user_id, tag, happened, shown and learned (microseconds), one row
-              for each piece of evidence
+    events    name of a CTE with user_id, item_id, happened, shown and learned (microseconds)
+    items     name of a CTE with item_id and tags, a list: an event is evidence for each of them
     kind      what the tags are, as population_interests_daily calls them
     kept      how many tags, at most
     tags      name of the column of tags
@@ -27,8 +45,19 @@ Arguments
 Returns a query with one row per user and instant: user_id, event_timestamp, loaded_at, and lists that
 run in parallel, heaviest first.
 #}
-{% macro tags_of_evidence(evidence, kind, kept, tags) -%}
-with population as (
+{% macro tags_of_evidence(events, items, kind, kept, tags) -%}
+with evidence as (
+    select
+        events.user_id,
+        unnest(items.tags) as tag,
+        events.happened,
+        events.learned,
+        events.shown
+    from {{ events }} as events
+    inner join {{ items }} as items on events.item_id = items.item_id
+),
+
+population as (
     select
         hold_population(coalesce(list(
             struct_pack(tag := tag, since := epoch_us(event_timestamp), events := events, kind_events := kind_events)
@@ -44,23 +73,12 @@ people as (
         list_sort(list(struct_pack(
             shown := shown, entered := greatest(happened, learned), happened := happened, tag := tag
         ))) as pieces
-    from {{ evidence }}
+    from evidence
     group by user_id
 ),
 
-learned as (
-    select
-        user_id,
-        list(learned order by shown) as learned
-    from (
-        select
-            user_id,
-            shown,
-            max(max(learned)) over (partition by user_id order by shown) as learned
-        from {{ evidence }}
-        group by user_id, shown
-    ) as each_instant
-    group by user_id
+instants as (
+    {{ instants_of_evidence('evidence') | indent(4) }}
 ),
 
 lists as (
@@ -75,7 +93,7 @@ lists as (
 states as (
     select
         lists.user_id,
-        unnest(learned.learned) as learned,
+        unnest(instants.learned) as learned,
         unnest(running_tags(
             population.held,
             lists.tags,
@@ -85,7 +103,7 @@ states as (
             {{ kept }}::bigint
         )) as state
     from lists
-    inner join learned on lists.user_id = learned.user_id
+    inner join instants on lists.user_id = instants.user_id
     cross join population
 )
 

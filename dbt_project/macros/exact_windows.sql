@@ -84,7 +84,6 @@ moves as (
         since - 1 as instant,
         {{ enters }} as kind,
         max(happened) as happened,
-        {#- The earliest is wanted too: it stands in a row of its own, with the lifetime's. #}
         max(learned) as learned
         {%- for name in sums %},
         sum({{ name }}) as {{ name }}
@@ -101,6 +100,7 @@ moves as (
         {%- endif %}
     group by nth, since
     {%- endfor %}
+    {#- And the earliest of it, which adds nothing. #}
     union all by name
     select
         nth,

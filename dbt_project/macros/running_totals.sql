@@ -137,6 +137,17 @@ group by nth, left_{{ suffix }}
 case when kind = 0 and counts_{{ suffix }} then {{ amount }} when kind = {{ position }} then -{{ amount }} end
 {%- endmacro %}
 
+{# {<amount>_<suffix>: its `windowed_total`} of several amounts, in all windows or in those of `among`. #}
+{% macro windowed_totals(amounts, suffixes, among=none) -%}
+{%- set totals = {} -%}
+{%- for amount in amounts -%}
+{%- for suffix in among or suffixes -%}
+{%- do totals.update({amount ~ '_' ~ suffix: windowed_total(amount, suffix, suffixes)}) -%}
+{%- endfor -%}
+{%- endfor -%}
+{{ return(totals) }}
+{%- endmacro %}
+
 {#
 How many different things an entity has turned to within each window, exact at every instant: a thing
 counts as long as at least one of its events is in the window, that is, in the union of the spans

@@ -3,12 +3,7 @@
 {%- set suffixes = ['1d', '7d', '30d', '90d', 'lifetime'] -%}
 {%- set kinds = {'views': 'view', 'carts': 'cart', 'buys': 'buy', 'engagements': 'engage'} -%}
 {%- set hour = 3600000000 -%}
-{%- set totals = {} -%}
-{%- for name in kinds -%}
-{%- for suffix in windows -%}
-{%- do totals.update({name ~ '_' ~ suffix: windowed_total(name, suffix, suffixes)}) -%}
-{%- endfor -%}
-{%- endfor -%}
+{%- set totals = windowed_totals(kinds, suffixes, among=windows) -%}
 {%- for name in ['priced', 'paid'] -%}
 {%- do totals.update({name: windowed_total(name, 'lifetime', suffixes)}) -%}
 {%- endfor -%}

@@ -4,18 +4,9 @@
 {%- set kinds = {
     'views': 'view', 'searches': 'search', 'carts': 'cart', 'buys': 'buy', 'engagements': 'engage',
 } -%}
-{%- set totals = {} -%}
-{%- for name in kinds -%}
-{%- for suffix in windows -%}
-{%- do totals.update({name ~ '_' ~ suffix: windowed_total(name, suffix, windows)}) -%}
-{%- endfor -%}
-{%- endfor -%}
-{%- for suffix in windows if suffix != '1h' -%}
-{%- do totals.update({'spend_' ~ suffix: windowed_total('spend', suffix, windows)}) -%}
-{%- endfor -%}
-{%- for suffix in ['30d', '90d'] -%}
-{%- do totals.update({'clicks_' ~ suffix: windowed_total('clicks', suffix, windows)}) -%}
-{%- endfor -%}
+{%- set totals = windowed_totals(kinds, windows) -%}
+{%- do totals.update(windowed_totals(['spend'], windows, among=windows | reject('eq', '1h') | list)) -%}
+{%- do totals.update(windowed_totals(['clicks'], windows, among=['30d', '90d'])) -%}
 {%- for name in ['items', 'categories'] -%}
 {%- for suffix in long_windows -%}
 {%- do totals.update({name ~ '_' ~ suffix: name ~ '_' ~ suffix}) -%}

@@ -89,19 +89,7 @@ people as (
 ),
 
 steps as (
-    select
-        user_id,
-        list(shown order by shown) as shown,
-        list(learned order by shown) as learned
-    from (
-        select
-            user_id,
-            shown,
-            max(max(learned)) over (partition by user_id order by shown) as learned
-        from evidence
-        group by user_id, shown
-    ) as each_step
-    group by user_id
+    {{ instants_of_evidence('evidence') | indent(4) }}
 ),
 
 lists as (

@@ -17,19 +17,8 @@ items as (
     from {{ ref('int_items') }}
 ),
 
-evidence as (
-    select
-        events.user_id,
-        unnest(items.tags) as tag,
-        events.happened,
-        events.learned,
-        events.shown
-    from events
-    inner join items on events.item_id = items.item_id
-),
-
 heaviest as (
-    {{ tags_of_evidence('evidence', kind='category', kept=10, tags='categories') | indent(4) }}
+    {{ tags_of_evidence('events', 'items', kind='category', kept=10, tags='categories') | indent(4) }}
 )
 
 select * from heaviest

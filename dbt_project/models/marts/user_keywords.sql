@@ -16,19 +16,8 @@ items as (
     from {{ ref('item_keywords') }}
 ),
 
-evidence as (
-    select
-        events.user_id,
-        unnest(items.tags) as tag,
-        events.happened,
-        events.learned,
-        events.shown
-    from events
-    inner join items on events.item_id = items.item_id
-),
-
 heaviest as (
-    {{ tags_of_evidence('evidence', kind='keyword', kept=20, tags='keywords') | indent(4) }}
+    {{ tags_of_evidence('events', 'items', kind='keyword', kept=20, tags='keywords') | indent(4) }}
 )
 
 select * from heaviest

@@ -1,11 +1,6 @@
 {%- set windows = {'7d': '7 days', '30d': '30 days'} -%}
 {%- set suffixes = ['7d', '30d', 'lifetime'] -%}
-{%- set totals = {} -%}
-{%- for name in ['sessions', 'lengths', 'depths'] -%}
-{%- for suffix in suffixes -%}
-{%- do totals.update({name ~ '_' ~ suffix: windowed_total(name, suffix, suffixes)}) -%}
-{%- endfor -%}
-{%- endfor -%}
+{%- set totals = windowed_totals(['sessions', 'lengths', 'depths'], suffixes) -%}
 with events as (
     select * from {{ ref('int_user_events') }}
     {%- if is_incremental() %}

@@ -8,20 +8,8 @@ with told as (
     group by customer_id, invoice_date
 ),
 
-clock as (
-    {{ clock_of('online_retail') }}
-),
-
 changes as (
-    {{ attribute_changes('told', ['region']) | indent(4) }}
+    {{ attribute_changes('online_retail', 'told', ['region']) | indent(4) }}
 )
 
-select
-    changes.user_id,
-    null::varchar as age_band,
-    changes.region,
-    changes.valid_from + clock.shift as valid_from,
-    changes.valid_from + clock.shift as loaded_at,
-    'online_retail' as source
-from changes
-cross join clock
+select * from changes

@@ -17,20 +17,8 @@ with told as (
     group by all
 ),
 
-clock as (
-    {{ clock_of('oulad') }}
-),
-
 changes as (
-    {{ attribute_changes('told', ['age_band', 'region']) | indent(4) }}
+    {{ attribute_changes('oulad', 'told', ['age_band', 'region']) | indent(4) }}
 )
 
-select
-    changes.user_id,
-    changes.age_band,
-    changes.region,
-    changes.valid_from + clock.shift as valid_from,
-    changes.valid_from + clock.shift as loaded_at,
-    'oulad' as source
-from changes
-cross join clock
+select * from changes

@@ -9,20 +9,8 @@ with told as (
     group by customer_id, transaction_date
 ),
 
-clock as (
-    {{ clock_of('tafeng') }}
-),
-
 changes as (
-    {{ attribute_changes('told', ['age_band', 'region']) | indent(4) }}
+    {{ attribute_changes('tafeng', 'told', ['age_band', 'region']) | indent(4) }}
 )
 
-select
-    changes.user_id,
-    changes.age_band,
-    changes.region,
-    changes.valid_from + clock.shift as valid_from,
-    changes.valid_from + clock.shift as loaded_at,
-    'tafeng' as source
-from changes
-cross join clock
+select * from changes
