@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.on_demand_feature_view import OnDemandFeatureView
+from feast.types import from_feast_to_pyarrow_type
 
 from profilestore.errors import InputError, MissingStageError, ProfilestoreError
 from profilestore.offline_store.connections import NOTHING, LakeLocation, Needs, cursor
@@ -97,6 +98,25 @@ class DuckDBRetrievalJob(RetrievalJob):  # type: ignore[misc]
         if self._metadata is None and self._describe is not None:
             self._metadata = self._describe()
         return self._metadata
+
+    def to_arrow(self, validation_reference: Any = None, timeout: int | None = None) -> pa.Table:
+        """The result in the spine's order, with on-demand features after the stored ones.
+
+        Args:
+            validation_reference: as Feast has it.
+            timeout: seconds.
+        """
+        table = super().to_arrow(validation_reference=validation_reference, timeout=timeout)
+        # Feast takes the type of what is computed from its values; of nulls alone that is none.
+        for view in self._on_demand_feature_views:
+            prefix = f"{view.projection.name_to_use()}__" if self._full_feature_names else ""
+            for feature in view.features:
+                position = table.schema.get_field_index(f"{prefix}{feature.name}")
+                if position >= 0 and pa.types.is_null(table.schema.types[position]):
+                    declared = from_feast_to_pyarrow_type(feature.dtype)
+                    nulls = pa.nulls(table.num_rows, declared)
+                    table = table.set_column(position, table.column_names[position], nulls)
+        return table
 
     def to_sql(self) -> str:
         """The statement. For a spine in a data frame its rows are `profilestore_spine`."""

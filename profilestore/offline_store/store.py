@@ -174,6 +174,8 @@ class NativeDuckDBOfflineStore(OfflineStore):  # type: ignore[misc]
             else:
                 rows = spine_rows(entity_df)
             spine = describe_spine(rows, connection)
+        computed = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
+        _require_request_data(computed, [column.name for column in spine.columns])
         views = [
             source.view(spine, features, full_feature_names)
             for source, (_, features) in zip(sources, requested, strict=True)
@@ -219,9 +221,7 @@ class NativeDuckDBOfflineStore(OfflineStore):  # type: ignore[misc]
             repo_path=repo_root(config),
             staging_path=_staging_path(config),
             full_feature_names=full_feature_names,
-            on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(
-                feature_refs, project, registry
-            ),
+            on_demand_feature_views=computed,
             metadata=metadata,
         )
 
@@ -573,6 +573,17 @@ def _changes(sources: Sequence[_Source], first: int, last: int) -> QueryRows:
             )
         )
     return QueryRows(change_rows(views, names, EVENT_TIMESTAMP, first, last))
+
+
+def _require_request_data(views: Sequence[OnDemandFeatureView], spine: Sequence[str]) -> None:
+    """Feast itself looks for it only in data frames."""
+    for view in views:
+        for name in view.get_request_data_schema():
+            if name not in spine:
+                raise InputError(
+                    f"the spine has no column {name!r}, which on-demand feature view "
+                    f"{view.name!r} takes from whoever asks; found: {', '.join(spine)}. Add it."
+                )
 
 
 def _refuse_repeated(names: Sequence[str], spine_width: int) -> None:

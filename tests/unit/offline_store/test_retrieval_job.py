@@ -137,6 +137,39 @@ def test_batches_and_on_demand_views_do_not_go_together(doubled, spine):
         job.to_record_batches()
 
 
+def test_what_an_on_demand_view_takes_has_to_be_in_every_spine(doubled, spine):
+    query = "SELECT 1::BIGINT AS user_id, TIMESTAMP '2024-01-05' AS event_timestamp"
+    for without in (pa.Table.from_pandas(spine), query):
+        with pytest.raises(InputError, match=r"no column 'factor'.*'multiply'.*found: user_id"):
+            doubled.get_historical_features(entity_df=without, features=["multiply:scaled"])
+    job = doubled.get_historical_features(
+        entity_df=query.replace(" AS user_id", " AS user_id, 3::BIGINT AS factor"),
+        features=["multiply:scaled"],
+    )
+    assert job.to_arrow()["scaled"].to_pylist() == [60]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_computed_nulls_have_the_declared_type(applied, full):
+    activity = applied.get_feature_view("user_activity")
+
+    def nothing(inputs: dict) -> dict:
+        return {"known": [clicks for clicks in inputs["clicks"]]}
+
+    view = on_demand_feature_view(
+        sources=[activity[["clicks"]]], schema=[Field(name="known", dtype=Int64)], mode="python"
+    )(nothing)
+    with pytest.warns(RuntimeWarning, match="On demand feature view is an experimental feature"):
+        applied.apply([view])
+    spine = pa.table({"user_id": [7], "event_timestamp": [datetime(2024, 1, 5, tzinfo=UTC)]})
+    table = applied.get_historical_features(
+        entity_df=spine, features=["nothing:known"], full_feature_names=full
+    ).to_arrow()
+    found = table.column("nothing__known" if full else "known")
+    assert found.type == pa.int64()
+    assert found.to_pylist() == [None]
+
+
 def test_persisted_and_read_back(applied, job, spine):
     with pytest.warns(RuntimeWarning, match="Saving dataset is an experimental feature"):
         saved = applied.create_saved_dataset(
