@@ -26,7 +26,7 @@ item_attributes = FeatureView(
             name="categories",
             dtype=Array(String),
             description="Categories, empty when unknown.",
-            tags={"class": "aggregate", "vocabulary": "category"},
+            tags={"class": "aggregate", "default": "[]", "vocabulary": "category"},
         ),
         Field(
             name="release_year",
@@ -44,7 +44,7 @@ item_attributes = FeatureView(
     online=True,
     description="One row per item, true since the log began: catalogues that carry no dates are taken to have stood since then. What an item is.",
     owner="analytics",
-    tags={"block": "attributes"},
+    tags={"block": "attributes", "purposes": "profile, recommendation"},
 )
 
 item_content = FeatureView(
@@ -68,7 +68,7 @@ item_content = FeatureView(
     online=True,
     description="One row per item that has a title or categories, true since the log began: catalogues that carry no dates are taken to have stood since then. What its text means, as a vector.",
     owner="analytics",
-    tags={"block": "content"},
+    tags={"block": "content", "purposes": "profile, recommendation"},
 )
 
 item_keywords = FeatureView(
@@ -80,13 +80,13 @@ item_keywords = FeatureView(
             name="keywords",
             dtype=Array(String),
             description="Words that set the item apart, the most telling first; empty when there are none.",
-            tags={"class": "aggregate"},
+            tags={"class": "aggregate", "default": "[]"},
         ),
         Field(
             name="scores",
             dtype=Array(Float64),
             description="BM25 weight of each.",
-            tags={"class": "aggregate"},
+            tags={"class": "aggregate", "default": "[]"},
         ),
     ],
     source=DuckDBSource(
@@ -98,7 +98,7 @@ item_keywords = FeatureView(
     online=True,
     description="One row per item, true since the log began, as item_attributes. The words of its title that set it apart, by BM25, ten at most; the lists run in parallel.",
     owner="analytics",
-    tags={"block": "keywords"},
+    tags={"block": "keywords", "purposes": "profile, recommendation"},
 )
 
 item_neighbours = FeatureView(
@@ -110,25 +110,25 @@ item_neighbours = FeatureView(
             name="sessions_n",
             dtype=Int64,
             description="Sessions that the item was in.",
-            tags={"class": "aggregate", "unit": "sessions"},
+            tags={"class": "aggregate", "default": "0", "unit": "sessions"},
         ),
         Field(
             name="neighbour_ids",
             dtype=Array(String),
             description="Items that were in the same sessions, nearest first.",
-            tags={"class": "aggregate", "vocabulary": "item_id"},
+            tags={"class": "aggregate", "default": "[]", "vocabulary": "item_id"},
         ),
         Field(
             name="cosines",
             dtype=Array(Float64),
             description="Sessions with both over the root of the product of the sessions with each.",
-            tags={"class": "aggregate", "unit": "fraction", "weights_of": "neighbour_ids"},
+            tags={"class": "aggregate", "default": "[]", "unit": "fraction", "weights_of": "neighbour_ids"},
         ),
         Field(
             name="session_counts",
             dtype=Array(Int64),
             description="Sessions with both.",
-            tags={"class": "aggregate", "unit": "sessions"},
+            tags={"class": "aggregate", "default": "[]", "unit": "sessions"},
         ),
     ],
     source=DuckDBSource(
@@ -140,7 +140,7 @@ item_neighbours = FeatureView(
     online=True,
     description="One row per item that has neighbours, true since the last instant of the log: it is made anew by every build and has no past, so that no training row sees it. What is turned to in the same sessions, by cosine, twenty at most; the lists run in parallel.",
     owner="analytics",
-    tags={"block": "neighbours"},
+    tags={"block": "neighbours", "purposes": "profile, recommendation"},
 )
 
 item_popularity = FeatureView(
@@ -152,31 +152,31 @@ item_popularity = FeatureView(
             name="events_7d",
             dtype=Int64,
             description="Events on the item in the last 7 days.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="events_30d",
             dtype=Int64,
             description="Events on the item in the last 30 days.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="events_90d",
             dtype=Int64,
             description="Events on the item in the last 90 days.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="events_365d",
             dtype=Int64,
             description="Events on the item in the last 365 days.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="events_lifetime",
             dtype=Int64,
             description="Events on the item so far.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="value_mean_lifetime",
@@ -206,7 +206,7 @@ item_popularity = FeatureView(
     online=True,
     description="One row per item and instant at which a value changes: when an event enters a window, and when it leaves. How much an item is turned to, exact at every instant.",
     owner="analytics",
-    tags={"block": "popularity"},
+    tags={"block": "popularity", "purposes": "profile, recommendation"},
 )
 
 item_statistics = FeatureView(
@@ -218,133 +218,133 @@ item_statistics = FeatureView(
             name="views_1d",
             dtype=Int64,
             description="Views and clicks of it in the last day.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="views_7d",
             dtype=Int64,
             description="Views and clicks of it in the last 7 days.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="views_30d",
             dtype=Int64,
             description="Views and clicks of it in the last 30 days.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="views_90d",
             dtype=Int64,
             description="Views and clicks of it in the last 90 days.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="carts_1d",
             dtype=Int64,
             description="Times it was put in a cart in the last day.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="carts_7d",
             dtype=Int64,
             description="Times it was put in a cart in the last 7 days.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="carts_30d",
             dtype=Int64,
             description="Times it was put in a cart in the last 30 days.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="carts_90d",
             dtype=Int64,
             description="Times it was put in a cart in the last 90 days.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="buys_1d",
             dtype=Int64,
             description="Purchases of it in the last day.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="buys_7d",
             dtype=Int64,
             description="Purchases of it in the last 7 days.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="buys_30d",
             dtype=Int64,
             description="Purchases of it in the last 30 days.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="buys_90d",
             dtype=Int64,
             description="Purchases of it in the last 90 days.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="engagements_1d",
             dtype=Int64,
             description="Ratings, likes, comments and the like of it, in the last day.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="engagements_7d",
             dtype=Int64,
             description="Ratings, likes, comments and the like of it, in the last 7 days.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="engagements_30d",
             dtype=Int64,
             description="Ratings, likes, comments and the like of it, in the last 30 days.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="engagements_90d",
             dtype=Int64,
             description="Ratings, likes, comments and the like of it, in the last 90 days.",
-            tags={"class": "aggregate", "unit": "events"},
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
         ),
         Field(
             name="people_7d",
             dtype=Int64,
             description="Different people who turned to it in the last 7 days.",
-            tags={"class": "aggregate", "unit": "people"},
+            tags={"class": "aggregate", "default": "0", "unit": "people"},
         ),
         Field(
             name="people_30d",
             dtype=Int64,
             description="Different people who turned to it in the last 30 days.",
-            tags={"class": "aggregate", "unit": "people"},
+            tags={"class": "aggregate", "default": "0", "unit": "people"},
         ),
         Field(
             name="people_90d",
             dtype=Int64,
             description="Different people who turned to it in the last 90 days.",
-            tags={"class": "aggregate", "unit": "people"},
+            tags={"class": "aggregate", "default": "0", "unit": "people"},
         ),
         Field(
             name="buyers_7d",
             dtype=Int64,
             description="Different people who bought it in the last 7 days.",
-            tags={"class": "aggregate", "unit": "people"},
+            tags={"class": "aggregate", "default": "0", "unit": "people"},
         ),
         Field(
             name="buyers_30d",
             dtype=Int64,
             description="Different people who bought it in the last 30 days.",
-            tags={"class": "aggregate", "unit": "people"},
+            tags={"class": "aggregate", "default": "0", "unit": "people"},
         ),
         Field(
             name="buyers_90d",
             dtype=Int64,
             description="Different people who bought it in the last 90 days.",
-            tags={"class": "aggregate", "unit": "people"},
+            tags={"class": "aggregate", "default": "0", "unit": "people"},
         ),
         Field(
             name="cart_rate_30d",
@@ -368,7 +368,7 @@ item_statistics = FeatureView(
             name="trend_7d",
             dtype=Float64,
             description="Logarithm of the daily rate of events in the last 7 days over that of the last 30; 0 is even.",
-            tags={"class": "aggregate"},
+            tags={"class": "aggregate", "default": "0"},
         ),
         Field(
             name="price_mean_lifetime",
@@ -392,7 +392,7 @@ item_statistics = FeatureView(
     online=True,
     description="One row per item and full hour (UTC) at which a value changes: an event counts from the full hour at or after the instant at which it has happened and is known, and leaves a window at the first full hour after. What happens to an item, by kind, and who it is for.",
     owner="analytics",
-    tags={"block": "statistics"},
+    tags={"block": "statistics", "purposes": "profile, recommendation"},
 )
 
 user_activity = FeatureView(
@@ -404,31 +404,31 @@ user_activity = FeatureView(
             name="events_1d",
             dtype=Int64,
             description="Events in the last day.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="events_7d",
             dtype=Int64,
             description="Events in the last 7 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="events_30d",
             dtype=Int64,
             description="Events in the last 30 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="events_90d",
             dtype=Int64,
             description="Events in the last 90 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="events_lifetime",
             dtype=Int64,
             description="Events so far.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="value_mean_90d",
@@ -470,7 +470,7 @@ user_activity = FeatureView(
     online=True,
     description="One row per user and instant at which a value changes: when an event enters a window, which is when it has happened and is known, and when it leaves. How much a person does, exact at every instant.",
     owner="analytics",
-    tags={"block": "activity"},
+    tags={"block": "activity", "purposes": "profile, recommendation"},
 )
 
 user_attributes = FeatureView(
@@ -482,13 +482,13 @@ user_attributes = FeatureView(
             name="age_band",
             dtype=String,
             description="Age band, in the source's own bands; null where no source says.",
-            tags={"class": "quasi_identifier", "vocabulary": "age_band"},
+            tags={"class": "quasi_identifier", "purposes": "profile", "vocabulary": "age_band"},
         ),
         Field(
             name="region",
             dtype=String,
             description="Country or area, in the source's own words; null where no source says.",
-            tags={"class": "quasi_identifier", "vocabulary": "region"},
+            tags={"class": "quasi_identifier", "purposes": "profile", "vocabulary": "region"},
         ),
         Field(
             name="source",
@@ -512,7 +512,7 @@ user_attributes = FeatureView(
     online=True,
     description="One row per user and instant at which we learned something about them: that they are there, or an attribute. Who a person is, as far as a source says.",
     owner="analytics",
-    tags={"block": "attributes"},
+    tags={"block": "attributes", "purposes": "profile, recommendation"},
 )
 
 user_behaviour = FeatureView(
@@ -524,211 +524,211 @@ user_behaviour = FeatureView(
             name="views_1h",
             dtype=Int64,
             description="Views and clicks in the last hour.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="views_1d",
             dtype=Int64,
             description="Views and clicks in the last day.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="views_7d",
             dtype=Int64,
             description="Views and clicks in the last 7 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="views_30d",
             dtype=Int64,
             description="Views and clicks in the last 30 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="views_90d",
             dtype=Int64,
             description="Views and clicks in the last 90 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="searches_1h",
             dtype=Int64,
             description="Searches in the last hour.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="searches_1d",
             dtype=Int64,
             description="Searches in the last day.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="searches_7d",
             dtype=Int64,
             description="Searches in the last 7 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="searches_30d",
             dtype=Int64,
             description="Searches in the last 30 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="searches_90d",
             dtype=Int64,
             description="Searches in the last 90 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="carts_1h",
             dtype=Int64,
             description="Things put in the cart in the last hour.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="carts_1d",
             dtype=Int64,
             description="Things put in the cart in the last day.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="carts_7d",
             dtype=Int64,
             description="Things put in the cart in the last 7 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="carts_30d",
             dtype=Int64,
             description="Things put in the cart in the last 30 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="carts_90d",
             dtype=Int64,
             description="Things put in the cart in the last 90 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="buys_1h",
             dtype=Int64,
             description="Purchases in the last hour.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="buys_1d",
             dtype=Int64,
             description="Purchases in the last day.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="buys_7d",
             dtype=Int64,
             description="Purchases in the last 7 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="buys_30d",
             dtype=Int64,
             description="Purchases in the last 30 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="buys_90d",
             dtype=Int64,
             description="Purchases in the last 90 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="engagements_1h",
             dtype=Int64,
             description="Ratings, likes, comments and what else says something about a thing, in the last hour.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="engagements_1d",
             dtype=Int64,
             description="Ratings, likes, comments and what else says something about a thing, in the last day.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="engagements_7d",
             dtype=Int64,
             description="Ratings, likes, comments and what else says something about a thing, in the last 7 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="engagements_30d",
             dtype=Int64,
             description="Ratings, likes, comments and what else says something about a thing, in the last 30 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="engagements_90d",
             dtype=Int64,
             description="Ratings, likes, comments and what else says something about a thing, in the last 90 days.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "unit": "events"},
         ),
         Field(
             name="spend_1d",
             dtype=Float64,
             description="Sum of what was paid in the last day.",
-            tags={"class": "behaviour", "unit": "money"},
+            tags={"class": "behaviour", "default": "0", "unit": "money"},
         ),
         Field(
             name="spend_7d",
             dtype=Float64,
             description="Sum of what was paid in the last 7 days.",
-            tags={"class": "behaviour", "unit": "money"},
+            tags={"class": "behaviour", "default": "0", "unit": "money"},
         ),
         Field(
             name="spend_30d",
             dtype=Float64,
             description="Sum of what was paid in the last 30 days.",
-            tags={"class": "behaviour", "unit": "money"},
+            tags={"class": "behaviour", "default": "0", "unit": "money"},
         ),
         Field(
             name="spend_90d",
             dtype=Float64,
             description="Sum of what was paid in the last 90 days.",
-            tags={"class": "behaviour", "unit": "money"},
+            tags={"class": "behaviour", "default": "0", "unit": "money"},
         ),
         Field(
             name="items_7d",
             dtype=Int64,
             description="Different items turned to in the last 7 days.",
-            tags={"class": "behaviour", "unit": "items"},
+            tags={"class": "behaviour", "default": "0", "unit": "items"},
         ),
         Field(
             name="items_30d",
             dtype=Int64,
             description="Different items turned to in the last 30 days.",
-            tags={"class": "behaviour", "unit": "items"},
+            tags={"class": "behaviour", "default": "0", "unit": "items"},
         ),
         Field(
             name="items_90d",
             dtype=Int64,
             description="Different items turned to in the last 90 days.",
-            tags={"class": "behaviour", "unit": "items"},
+            tags={"class": "behaviour", "default": "0", "unit": "items"},
         ),
         Field(
             name="categories_7d",
             dtype=Int64,
             description="Different categories turned to in the last 7 days.",
-            tags={"class": "behaviour", "unit": "categories"},
+            tags={"class": "behaviour", "default": "0", "unit": "categories"},
         ),
         Field(
             name="categories_30d",
             dtype=Int64,
             description="Different categories turned to in the last 30 days.",
-            tags={"class": "behaviour", "unit": "categories"},
+            tags={"class": "behaviour", "default": "0", "unit": "categories"},
         ),
         Field(
             name="categories_90d",
             dtype=Int64,
             description="Different categories turned to in the last 90 days.",
-            tags={"class": "behaviour", "unit": "categories"},
+            tags={"class": "behaviour", "default": "0", "unit": "categories"},
         ),
         Field(
             name="click_rate_30d",
@@ -770,7 +770,7 @@ user_behaviour = FeatureView(
             name="trend_7d",
             dtype=Float64,
             description="Logarithm of the daily rate of events in the last 7 days over that of the last 30; 0 is even.",
-            tags={"class": "behaviour"},
+            tags={"class": "behaviour", "default": "0"},
         ),
     ],
     source=DuckDBSource(
@@ -782,7 +782,7 @@ user_behaviour = FeatureView(
     online=True,
     description="One row per user and instant at which a value changes: when an event enters a window, which is when it has happened and is known, and when it leaves. What a person does, by kind (var event_kinds). A window of a day and more reaches back up to the full hour: its events leave it at the first full hour, which halves the rows; the hour is exact.",
     owner="analytics",
-    tags={"block": "behaviour"},
+    tags={"block": "behaviour", "purposes": "profile, recommendation"},
 )
 
 user_content = FeatureView(
@@ -812,7 +812,7 @@ user_content = FeatureView(
     online=True,
     description="One row per user and end of a day on which something was learned of them (UTC; the variable content_grain, because a row is a kilobyte). What the texts mean of all that a person touched and wrote, up to then.",
     owner="analytics",
-    tags={"block": "content"},
+    tags={"block": "content", "purposes": "profile, recommendation"},
 )
 
 user_history = FeatureView(
@@ -824,19 +824,19 @@ user_history = FeatureView(
             name="item_ids",
             dtype=Array(String),
             description="Items, newest first.",
-            tags={"class": "behaviour", "vocabulary": "item_id"},
+            tags={"class": "behaviour", "default": "[]", "vocabulary": "item_id"},
         ),
         Field(
             name="event_types",
             dtype=Array(String),
             description="What happened to each.",
-            tags={"class": "behaviour"},
+            tags={"class": "behaviour", "default": "[]"},
         ),
         Field(
             name="event_at_us",
             dtype=Array(Int64),
             description="When.",
-            tags={"class": "behaviour", "unit": "microseconds since 1970"},
+            tags={"class": "behaviour", "default": "[]", "unit": "microseconds since 1970"},
         ),
     ],
     source=DuckDBSource(
@@ -848,7 +848,7 @@ user_history = FeatureView(
     online=True,
     description="One row per user and instant of an event. The last 50 events of a person, newest first; the lists run in parallel.",
     owner="analytics",
-    tags={"block": "history"},
+    tags={"block": "history", "purposes": "profile, recommendation"},
 )
 
 user_interests = FeatureView(
@@ -860,43 +860,43 @@ user_interests = FeatureView(
             name="categories",
             dtype=Array(String),
             description="Categories by decayed weight.",
-            tags={"class": "behaviour", "vocabulary": "category"},
+            tags={"class": "behaviour", "default": "[]", "vocabulary": "category"},
         ),
         Field(
             name="shares",
             dtype=Array(Float64),
             description="Share of each in the person's decayed weight over all categories.",
-            tags={"class": "behaviour", "unit": "fraction", "weights_of": "categories"},
+            tags={"class": "behaviour", "default": "[]", "unit": "fraction", "weights_of": "categories"},
         ),
         Field(
             name="lifts",
             dtype=Array(Float64),
             description="How many times the share that each had among all people when the day began.",
-            tags={"class": "behaviour", "unit": "times"},
+            tags={"class": "behaviour", "default": "[]", "unit": "times"},
         ),
         Field(
             name="confidences",
             dtype=Array(Float64),
             description="Lower end of the 95 % Wilson interval of the share, by as many events of equal weight as say as much.",
-            tags={"class": "behaviour", "unit": "fraction"},
+            tags={"class": "behaviour", "default": "[]", "unit": "fraction"},
         ),
         Field(
             name="event_counts",
             dtype=Array(Int64),
             description="Events each rests on.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "[]", "unit": "events"},
         ),
         Field(
             name="first_event_at_us",
             dtype=Array(Int64),
             description="When each was first touched.",
-            tags={"class": "behaviour", "unit": "microseconds since 1970"},
+            tags={"class": "behaviour", "default": "[]", "unit": "microseconds since 1970"},
         ),
         Field(
             name="last_event_at_us",
             dtype=Array(Int64),
             description="When each was last touched.",
-            tags={"class": "behaviour", "unit": "microseconds since 1970"},
+            tags={"class": "behaviour", "default": "[]", "unit": "microseconds since 1970"},
         ),
     ],
     source=DuckDBSource(
@@ -908,7 +908,7 @@ user_interests = FeatureView(
     online=True,
     description="One row per user and instant of an event. The categories a person turns to, by exponentially decayed weight, heaviest first, ten at most; the lists run in parallel.",
     owner="analytics",
-    tags={"block": "interests"},
+    tags={"block": "interests", "purposes": "profile, recommendation"},
 )
 
 user_keywords = FeatureView(
@@ -920,43 +920,43 @@ user_keywords = FeatureView(
             name="keywords",
             dtype=Array(String),
             description="Keywords by decayed weight.",
-            tags={"class": "behaviour"},
+            tags={"class": "behaviour", "default": "[]"},
         ),
         Field(
             name="shares",
             dtype=Array(Float64),
             description="Share of each in the person's decayed weight over all keywords.",
-            tags={"class": "behaviour", "unit": "fraction"},
+            tags={"class": "behaviour", "default": "[]", "unit": "fraction"},
         ),
         Field(
             name="lifts",
             dtype=Array(Float64),
             description="How many times the share that each had among all people when the day began.",
-            tags={"class": "behaviour", "unit": "times"},
+            tags={"class": "behaviour", "default": "[]", "unit": "times"},
         ),
         Field(
             name="confidences",
             dtype=Array(Float64),
             description="Lower end of the 95 % Wilson interval of the share, by as many events of equal weight as say as much.",
-            tags={"class": "behaviour", "unit": "fraction"},
+            tags={"class": "behaviour", "default": "[]", "unit": "fraction"},
         ),
         Field(
             name="event_counts",
             dtype=Array(Int64),
             description="Events each rests on.",
-            tags={"class": "behaviour", "unit": "events"},
+            tags={"class": "behaviour", "default": "[]", "unit": "events"},
         ),
         Field(
             name="first_event_at_us",
             dtype=Array(Int64),
             description="When each was first touched.",
-            tags={"class": "behaviour", "unit": "microseconds since 1970"},
+            tags={"class": "behaviour", "default": "[]", "unit": "microseconds since 1970"},
         ),
         Field(
             name="last_event_at_us",
             dtype=Array(Int64),
             description="When each was last touched.",
-            tags={"class": "behaviour", "unit": "microseconds since 1970"},
+            tags={"class": "behaviour", "default": "[]", "unit": "microseconds since 1970"},
         ),
     ],
     source=DuckDBSource(
@@ -968,7 +968,7 @@ user_keywords = FeatureView(
     online=True,
     description="One row per user and end of a day on which something was learned of them (UTC; the variable content_grain). The keywords of the items a person turns to, by exponentially decayed weight, heaviest first, twenty at most; the lists run in parallel.",
     owner="analytics",
-    tags={"block": "keywords"},
+    tags={"block": "keywords", "purposes": "profile, recommendation"},
 )
 
 user_rhythm = FeatureView(
@@ -1004,25 +1004,25 @@ user_rhythm = FeatureView(
             name="active_days_30d",
             dtype=Int64,
             description="Days with an event among the last 30 whole days.",
-            tags={"class": "behaviour", "unit": "days"},
+            tags={"class": "behaviour", "default": "0", "unit": "days"},
         ),
         Field(
             name="active_days_90d",
             dtype=Int64,
             description="Days with an event among the last 90 whole days.",
-            tags={"class": "behaviour", "unit": "days"},
+            tags={"class": "behaviour", "default": "0", "unit": "days"},
         ),
         Field(
             name="streak_days",
             dtype=Int64,
             description="Days in a row with an event, up to yesterday, each known when it ended.",
-            tags={"class": "behaviour", "unit": "days"},
+            tags={"class": "behaviour", "default": "0", "unit": "days"},
         ),
         Field(
             name="streak_days_max_lifetime",
             dtype=Int64,
             description="The longest streak so far.",
-            tags={"class": "behaviour", "unit": "days"},
+            tags={"class": "behaviour", "default": "0", "unit": "days"},
         ),
     ],
     source=DuckDBSource(
@@ -1034,7 +1034,7 @@ user_rhythm = FeatureView(
     online=True,
     description="One row per user and midnight (UTC) at which a value changes. When a person is about, over whole days up to the last midnight: an event counts from the end of its day, or from the first midnight at which it is known.",
     owner="analytics",
-    tags={"block": "rhythm"},
+    tags={"block": "rhythm", "purposes": "profile, recommendation"},
 )
 
 user_sessions = FeatureView(
@@ -1046,19 +1046,19 @@ user_sessions = FeatureView(
             name="sessions_7d",
             dtype=Int64,
             description="Sessions that ended in the last 7 days; a session is in a window by its last event.",
-            tags={"class": "behaviour", "unit": "sessions"},
+            tags={"class": "behaviour", "default": "0", "unit": "sessions"},
         ),
         Field(
             name="sessions_30d",
             dtype=Int64,
             description="Sessions that ended in the last 30 days; a session is in a window by its last event.",
-            tags={"class": "behaviour", "unit": "sessions"},
+            tags={"class": "behaviour", "default": "0", "unit": "sessions"},
         ),
         Field(
             name="sessions_lifetime",
             dtype=Int64,
             description="Sessions that ended in all time so far; a session is in a window by its last event.",
-            tags={"class": "behaviour", "unit": "sessions"},
+            tags={"class": "behaviour", "default": "0", "unit": "sessions"},
         ),
         Field(
             name="session_mean_7d_seconds",
@@ -1112,7 +1112,7 @@ user_sessions = FeatureView(
     online=True,
     description="One row per user and instant at which a value changes: when a session has ended, when more is learned of it, and when it leaves a window. A session is what its source says it is, else the events that lie at most session_gap_minutes apart in the order in which they were learned; it counts when that long has passed since its last event.",
     owner="analytics",
-    tags={"block": "sessions"},
+    tags={"block": "sessions", "purposes": "profile, recommendation"},
 )
 
 user_value = FeatureView(
@@ -1130,31 +1130,31 @@ user_value = FeatureView(
             name="orders_30d",
             dtype=Int64,
             description="Orders in the last 30 days; what is bought at one instant is one.",
-            tags={"class": "behaviour", "unit": "orders"},
+            tags={"class": "behaviour", "default": "0", "unit": "orders"},
         ),
         Field(
             name="orders_90d",
             dtype=Int64,
             description="Orders in the last 90 days; what is bought at one instant is one.",
-            tags={"class": "behaviour", "unit": "orders"},
+            tags={"class": "behaviour", "default": "0", "unit": "orders"},
         ),
         Field(
             name="orders_365d",
             dtype=Int64,
             description="Orders in the last 365 days; what is bought at one instant is one.",
-            tags={"class": "behaviour", "unit": "orders"},
+            tags={"class": "behaviour", "default": "0", "unit": "orders"},
         ),
         Field(
             name="order_value_sum_90d",
             dtype=Float64,
             description="What was paid in the last 90 days.",
-            tags={"class": "behaviour", "unit": "money"},
+            tags={"class": "behaviour", "default": "0", "unit": "money"},
         ),
         Field(
             name="order_value_sum_365d",
             dtype=Float64,
             description="What was paid in the last 365 days.",
-            tags={"class": "behaviour", "unit": "money"},
+            tags={"class": "behaviour", "default": "0", "unit": "money"},
         ),
         Field(
             name="order_value_mean_365d",
@@ -1232,5 +1232,5 @@ user_value = FeatureView(
     online=True,
     description="One row per user and instant at which an order enters a window or leaves it. What a person is worth as a customer: recency, frequency and money, with the place of each in the population of the row's day (population_daily), which is what was known before that day began.",
     owner="analytics",
-    tags={"block": "value"},
+    tags={"block": "value", "purposes": "profile, recommendation"},
 )

@@ -190,6 +190,9 @@ def _generate(arguments: argparse.Namespace, settings: Settings) -> None:
 def _apply(_: argparse.Namespace, settings: Settings) -> None:
     if not settings.lake_catalog.exists():
         raise MissingStageError(f"no lake at {settings.lake_catalog}. Run `make build` first.")
+    from profilestore.plan import check_purposes
+
+    check_purposes(settings)
     settings.online.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         [str(Path(sys.executable).with_name("feast")), "apply"],

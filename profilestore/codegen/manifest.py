@@ -4,10 +4,15 @@ A model becomes a feature view when its YAML says `config.meta.feast`:
 
     config:
       meta:
-        feast: {entity: user, ttl_days: 30, owner: analytics, tags: {block: activity}}
+        feast: {entity: user, ttl_days: 30, tags: {block: activity}}
 
 Its grain is then entity × event_timestamp: it must have the entity's key, `event_timestamp` and
 `loaded_at`, an enforced contract, and a privacy class on every column.
+
+Beside `feast`, a model's meta says who answers for it (`owner`) and what it may be read for
+(`purposes`). dbt hands down to a model what `dbt_project.yml` says of its folder, and nothing to a
+column; so what a column does not say of its purposes is asked of its model. A column's meta says
+`default`: what stands for a value that is missing, where that is not null.
 """
 
 from __future__ import annotations
@@ -15,11 +20,13 @@ from __future__ import annotations
 import json
 import keyword
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from profilestore.codegen.defaults import default_text
 from profilestore.errors import InputError, MissingStageError, ProfilestoreError
 
 ENTITY_KEYS = {"user": "user_id", "item": "item_id"}
@@ -28,7 +35,13 @@ LOADED_AT = "loaded_at"
 PRIVACY_CLASSES = frozenset(
     {"direct_identifier", "quasi_identifier", "sensitive", "behaviour", "aggregate"}
 )
-FEAST_KEYS = frozenset({"entity", "ttl_days", "owner", "tags"})
+PURPOSES = frozenset({"operations", "profile", "recommendation"})
+FEAST_KEYS = frozenset({"entity", "ttl_days", "tags"})
+
+# Tags under which Feast's objects carry what is declared.
+PURPOSES_TAG = "purposes"
+DEFAULT_TAG = "default"
+_BETWEEN_PURPOSES = ", "
 
 # A view is a variable of the generated module, beside what it imports (classes have capitals).
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
@@ -41,7 +54,8 @@ class Column:
 
     Attributes:
         data_type: as the contract spells it, for example `varchar[]`.
-        tags: what the YAML's meta says of it (class, unit, vocabulary, ...), as strings.
+        tags: what the YAML's meta says of it (class, unit, vocabulary, ...), as strings: a default
+            as JSON, purposes only where they are not those of the mart.
     """
 
     name: str
@@ -56,6 +70,7 @@ class Mart:
 
     Attributes:
         ttl: how long a row stays true when no later one replaces it; zero is for ever.
+        tags: those of its feature view, and with them `purposes`: what it may be read for.
         features: the columns that are neither key nor time, in the contract's order.
     """
 
@@ -115,12 +130,13 @@ def _mart(node: dict[str, Any]) -> Mart:
             f"model {name}: its feature view is a Python variable of that name; wanted small "
             f"letters, digits and _, and neither {', '.join(sorted(ENTITY_KEYS))} nor a keyword."
         )
-    declaration = node["config"]["meta"]["feast"]
+    meta = node["config"]["meta"]
+    declaration = meta["feast"]
     unknown = sorted(set(declaration) - FEAST_KEYS)
     if unknown:
         raise InputError(
             f"model {name}: meta.feast has unknown key {unknown[0]!r}; "
-            f"known are {', '.join(sorted(FEAST_KEYS))}."
+            f"known are {', '.join(sorted(FEAST_KEYS))}; owner and purposes belong into meta."
         )
     entity = declaration.get("entity")
     if entity not in ENTITY_KEYS:
@@ -141,8 +157,8 @@ def _mart(node: dict[str, Any]) -> Mart:
         description=" ".join(node["description"].split()),
         entity=entity,
         ttl=_ttl(name, declaration.get("ttl_days", 0)),
-        owner=str(declaration.get("owner", "")),
-        tags={str(k): str(v) for k, v in declaration.get("tags", {}).items()},
+        owner=_owner(f"model {name}", meta.get("owner")),
+        tags=_tags(f"model {name}", declaration.get("tags", {}), meta.get("purposes")),
         features=tuple(column for column in columns if column.name not in keys),
     )
 
@@ -163,12 +179,50 @@ def _column(mart: str, column: dict[str, Any]) -> Column:
         )
     if not column.get("data_type"):
         raise InputError(f"model {mart}, column {name}: no data_type in its contract.")
-    return Column(
-        name=name,
-        data_type=str(column["data_type"]),
-        description=" ".join(column["description"].split()),
-        tags={str(key): str(value) for key, value in meta.items()},
-    )
+    place = f"model {mart}, column {name}"
+    description = " ".join(column["description"].split())
+    if not description:
+        raise InputError(f"{place}: it has no description; say what its values mean.")
+    tags = {str(key): str(value) for key, value in meta.items()}
+    if "owner" in meta:
+        tags["owner"] = _owner(place, meta["owner"])
+    if PURPOSES_TAG in meta:
+        tags[PURPOSES_TAG] = _purposes(place, meta[PURPOSES_TAG])
+    if DEFAULT_TAG in meta:
+        tags[DEFAULT_TAG] = default_text(mart, name, str(column["data_type"]), meta[DEFAULT_TAG])
+    return Column(name, str(column["data_type"]), description, tags)
+
+
+def purposes_of(tags: Mapping[str, str]) -> frozenset[str] | None:
+    """What a view or a column may be read for, by its tags; None where they do not say."""
+    said = tags.get(PURPOSES_TAG)
+    return None if said is None else frozenset(said.split(_BETWEEN_PURPOSES))
+
+
+def _owner(place: str, owner: Any) -> str:
+    if not isinstance(owner, str) or not owner.strip():
+        raise InputError(
+            f"{place}: meta.owner is {owner!r}; name who answers for it, there or for the folder "
+            "in dbt_project.yml."
+        )
+    return owner
+
+
+def _tags(place: str, given: dict[str, Any], purposes: Any) -> dict[str, str]:
+    if PURPOSES_TAG in given:
+        raise InputError(f"{place}: purposes stand in meta.feast.tags; they belong into meta.")
+    tags = {str(key): str(value) for key, value in given.items()}
+    return {**tags, PURPOSES_TAG: _purposes(place, purposes)}
+
+
+def _purposes(place: str, given: Any) -> str:
+    known = isinstance(given, list) and all(isinstance(one, str) for one in given)
+    if not known or not given or set(given) - PURPOSES:
+        raise InputError(
+            f"{place}: meta.purposes is {given!r}; wanted a list of {', '.join(sorted(PURPOSES))}, "
+            "there or for the folder in dbt_project.yml."
+        )
+    return _BETWEEN_PURPOSES.join(sorted(set(given)))
 
 
 def _require_key_and_times(mart: str, key: str, columns: list[Column]) -> None:

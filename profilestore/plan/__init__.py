@@ -6,11 +6,12 @@
 | `feast_repo` | both states, read from Feast: what is registered, what is declared |
 | `changes` | what differs, and which changes can hurt |
 | `readers` | who reads a column |
+| `purposes` | whether services read only what may be read for their purpose |
 | `verdict` | changes and readers together: what breaks |
 | `report` | the plan as text and as JSON |
 """
 
 from profilestore.plan.report import as_json, as_text, breaking_names
-from profilestore.plan.verdict import Finding, Plan, make_plan
+from profilestore.plan.verdict import Finding, Plan, check_purposes, make_plan
 
-__all__ = ["Finding", "Plan", "as_json", "as_text", "breaking_names", "make_plan"]
+__all__ = ["Finding", "Plan", "as_json", "as_text", "breaking_names", "check_purposes", "make_plan"]

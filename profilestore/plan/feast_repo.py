@@ -313,6 +313,7 @@ def _service(spec: Any) -> Service:
             )
             for one in spec.features
         },
+        purpose=spec.tags.get("purpose"),
         settings=_settings(spec, {"name", "project", "features"}),
     )
 

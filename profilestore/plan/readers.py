@@ -158,8 +158,14 @@ def _of_bundle(bundle: BundleReads, uses: Callable[[Feature], bool]) -> _Reads:
 
 def _exposures(manifest: Mapping[str, Any]) -> Iterator[tuple[Reader, _Reads]]:
     """Each exposure reads every column of the marts it depends on, at whatever distance, unless
-    its `meta.columns` names those it reads, as `<mart>.<column>`."""
+    its `meta.columns` names those it reads, as `<mart>.<column>`.
+
+    One that names a `meta.feature_service` tells dbt of readers that are known here by column: the
+    training configs, the bundle and the endpoints that read through the service.
+    """
     for exposure in (manifest.get("exposures") or {}).values():
+        if "feature_service" in _meta(exposure):
+            continue
         marts = _upstream(exposure, manifest["nodes"])
         yield (
             Reader(str(exposure.get("type") or "exposure"), str(exposure["name"])),
@@ -178,9 +184,13 @@ def _upstream(exposure: Mapping[str, Any], nodes: Mapping[str, Any]) -> set[str]
     return {str(nodes[node]["name"]) for node in found}
 
 
+def _meta(exposure: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = exposure.get("config", {}).get("meta") or exposure.get("meta") or {}
+    return found
+
+
 def _columns_named(exposure: Mapping[str, Any]) -> set[str] | None:
-    meta = exposure.get("config", {}).get("meta") or exposure.get("meta") or {}
-    columns = meta.get("columns")
+    columns = _meta(exposure).get("columns")
     if columns is None:
         return None
     if not isinstance(columns, list) or not all(str(one).count(".") == 1 for one in columns):

@@ -83,10 +83,15 @@ class Selection:
 
 @dataclass(frozen=True)
 class Service:
-    """A feature service: selections by the name that each goes by in it."""
+    """A feature service: selections by the name that each goes by in it.
+
+    Attributes:
+        purpose: what it is read for, as its tag says; None where it has none.
+    """
 
     name: str
     selections: Mapping[str, Selection]
+    purpose: str | None = None
     settings: Settings = field(default_factory=dict)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from profilestore.codegen import check_fresh
 from profilestore.plan.changes import Change, Harm, changes_between
 from profilestore.plan.feast_repo import FeatureRepo
+from profilestore.plan.purposes import refuse_other_purposes
 from profilestore.plan.readers import Reader, Readers, Use, untrainable
 from profilestore.plan.states import State
 from profilestore.settings import Settings
@@ -59,12 +60,14 @@ def make_plan(settings: Settings) -> Plan:
 
     Raises:
         MissingStageError: there is no dbt manifest.
-        InputError: the manifest, the feature repo or its settings say something that cannot be.
+        InputError: the manifest, the feature repo or its settings say something that cannot be;
+            a feature service reads what may not be read for its purpose.
         ProfilestoreError: feature_views.py is stale; manifest, registry or bundle is torn.
     """
     check_fresh(settings)
     repo = FeatureRepo(settings)
     registered, declared = repo.registered(), repo.declared()
+    refuse_other_purposes(declared)
     before = registered or State()
     readers = Readers(settings)
     read_before, read_after = readers.uses(before), readers.uses(declared)
@@ -81,6 +84,15 @@ def make_plan(settings: Settings) -> Plan:
         findings=tuple(findings),
         notes=(*_not_compared(before, declared), *untrainable(declared)),
     )
+
+
+def check_purposes(settings: Settings) -> None:
+    """Raise if a declared feature service reads what may not be read for its purpose.
+
+    Raises:
+        InputError: it does, or the feature repo does not parse.
+    """
+    refuse_other_purposes(FeatureRepo(settings).declared())
 
 
 def _below(path: Path, folder: Path) -> Path:

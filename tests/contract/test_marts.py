@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from profilestore.codegen.manifest import PRIVACY_CLASSES
+from profilestore.codegen.manifest import PRIVACY_CLASSES, PURPOSES
 
 MARTS = Path(__file__).resolve().parents[2] / "dbt_project" / "models" / "marts"
 NAMES = sorted(path.stem for path in MARTS.rglob("*.sql"))
@@ -66,6 +68,24 @@ def test_every_column_is_described_and_classed(manifest: dict[str, Any], name: s
     for column in node(manifest, name)["columns"].values():
         assert column["description"].strip(), column["name"]
         assert column["config"]["meta"].get("class") in allowed, column["name"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_who_answers_for_it_and_what_it_may_be_read_for(
+    manifest: dict[str, Any], name: str
+) -> None:
+    meta = node(manifest, name)["config"]["meta"]
+    assert meta["owner"].strip()
+    assert meta["purposes"]
+    assert set(meta["purposes"]) <= PURPOSES
+
+
+def test_a_build_and_the_generator_know_the_same_words() -> None:
+    """The lists stand twice: dbt knows nothing of Python."""
+    macro = (MARTS.parents[1] / "macros" / "refuse_incomplete_declarations.sql").read_text()
+    lists = dict(re.findall(r"set (\w+) = (\[[^\]]+\])", macro))
+    assert set(ast.literal_eval(lists["classes"])) == PRIVACY_CLASSES - {"direct_identifier"}
+    assert set(ast.literal_eval(lists["known"])) == PURPOSES
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,6 +18,11 @@ from profilestore.settings import Settings
 
 REPO = Path(__file__).resolve().parents[2]
 SECRET = "zebra-quilt"
+# A mart and a column of it, and what its YAML says of the column.
+MART = "mart user_history"
+COLUMN = f"{MART}, column event_types"
+WORDS = "description: What happened to each."
+ABOUT = "config: {meta: {class: behaviour, default: []}}"
 
 
 def files(*folders: Path) -> list[Path]:
@@ -100,37 +105,44 @@ def test_feature_views_do_not_depend_on_the_pack(warehouse: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column_class", "said"),
+    ("declared", "said"),
     [
-        ("", "privacy class is not set"),
-        ("class: direct_identifier", "a direct identifier may not pass staging"),
+        ((ABOUT, "config: {meta: {}}"), f"{COLUMN}: privacy class is not set"),
+        (
+            (ABOUT, "config: {meta: {class: direct_identifier}}"),
+            f"{COLUMN}: a direct identifier may not pass staging",
+        ),
+        ((WORDS, "description: ''"), f"{COLUMN}: it has no description"),
+        (
+            (ABOUT, "config: {meta: {class: behaviour, purposes: [advertising]}}"),
+            f"{COLUMN}: purposes is ['advertising']",
+        ),
+        (("      meta:\n", "      meta:\n        owner: ''\n"), f"{MART}: it has no owner"),
+        (("      meta:\n", "      meta:\n        purposes: []\n"), f"{MART}: purposes is not set"),
     ],
-    ids=["no class", "direct identifier"],
+    ids=["no class", "direct identifier", "no words", "purpose", "no owner", "no purpose"],
 )
 def test_a_build_that_would_break_the_law_writes_nothing(
     warehouse: Any,
     tmp_path: Path,
     build_in: Callable[[Settings], Any],
-    column_class: str,
+    declared: tuple[str, str],
     said: str,
 ) -> None:
     here = Settings(tmp_path / "home")
     shutil.copytree(warehouse.settings.home, here.home)
     yml = here.dbt_project / "models" / "marts" / "user_history.yml"
-    before, after = "description: What happened to each.", "config: {meta: {class: behaviour}}"
     text = yml.read_text()
-    assert text.count(f"{before}\n        {after}") == 1
-    yml.write_text(
-        text.replace(
-            f"{before}\n        {after}", f"{before}\n        config: {{meta: {{{column_class}}}}}"
-        )
-    )
+    before, after = declared
+    if before == ABOUT:
+        before, after = f"{WORDS}\n        {before}", f"{WORDS}\n        {after}"
+    assert text.count(before) == 1
+    yml.write_text(text.replace(before, after))
     # SQLite rewrites its header when it is opened, so the catalog is asked and not compared.
     content = {path: path.read_bytes() for path in files(here.lake_files)}
     snapshot = lake.latest_snapshot(here.lake_catalog, here.lake_files)
     done = build_in(here)
     assert done.returncode == 1
-    assert "mart user_history, column event_types: " in done.stderr
     assert said in done.stderr
     assert lake.latest_snapshot(here.lake_catalog, here.lake_files) == snapshot
     assert {path: path.read_bytes() for path in files(here.lake_files)} == content

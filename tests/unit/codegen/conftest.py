@@ -72,7 +72,11 @@ def model() -> Callable[..., dict[str, Any]]:
             "description": description,
             "config": {
                 "contract": {"enforced": True},
-                "meta": {"feast": {"entity": entity, "owner": "analytics"} | feast},
+                "meta": {
+                    "owner": "analytics",
+                    "purposes": ["profile"],
+                    "feast": {"entity": entity} | feast,
+                },
             },
             "columns": {one["name"]: one for one in all_columns},
         }

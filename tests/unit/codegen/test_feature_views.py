@@ -72,7 +72,8 @@ def test_a_view_is_what_the_mart_says(
         *("user_clicks", ["user"], timedelta(days=1, hours=12)),
     )
     assert (view.description, view.owner, view.tags, view.online) == (
-        *("What a person clicks on.", "analytics", {"block": "clicks"}, True),
+        *("What a person clicks on.", "analytics"),
+        *({"block": "clicks", "purposes": "profile"}, True),
     )
     assert [(field.name, field.description, field.tags) for field in view.features] == [
         ("clicks_7d", "Clicks in a week.", {"class": "behaviour", "unit": "events"}),

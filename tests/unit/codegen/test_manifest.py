@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from profilestore.codegen import read_marts
-from profilestore.codegen.manifest import ENTITY_KEYS, PRIVACY_CLASSES
+from profilestore.codegen.manifest import ENTITY_KEYS, PRIVACY_CLASSES, purposes_of
 from profilestore.errors import InputError, MissingStageError, ProfilestoreError
 
 Make = Callable[..., Any]
@@ -45,7 +46,7 @@ def test_what_is_read(model: Make, column: Make, write_manifest: Make) -> None:
     )
     assert mart.description == "One row per user and instant."
     assert mart.ttl == timedelta(days=30)
-    assert mart.tags == {"block": "clicks", "rank": "3"}
+    assert mart.tags == {"block": "clicks", "rank": "3", "purposes": "profile"}
     assert [one.name for one in mart.features] == ["clicks_7d", "is_new"]
     assert mart.features[0].tags == {"class": "behaviour", "unit": "events"}
     assert mart.features[1].tags == {"class": "sensitive"}
@@ -148,7 +149,7 @@ def test_an_unknown_entity(model: Make, column: Make, refused: Make, entity: Any
 def test_an_unknown_key_of_feast(model: Make, column: Make, refused: Make) -> None:
     message = refused(model(column("a"), ttl=30))
     assert "meta.feast has unknown key 'ttl'" in message
-    assert "entity, owner, tags, ttl_days" in message
+    assert "entity, tags, ttl_days; owner and purposes belong into meta" in message
 
 
 @pytest.mark.parametrize(
@@ -201,3 +202,99 @@ def test_a_torn_manifest_is_refused_by_name(tmp_path: Path, text: str) -> None:
     torn.write_text(text)
     with pytest.raises(ProfilestoreError, match=r"manifest\.json is torn\. Run `make build`"):
         read_marts(torn)
+
+
+def test_owner_and_purposes_are_those_of_the_model(
+    model: Make, column: Make, write_manifest: Make
+) -> None:
+    """dbt hands down to the model what the folder says, and nothing to a column."""
+    declared = model(column("a"), column("b", purposes=["recommendation"], owner="growth"))
+    declared["config"]["meta"] |= {"owner": "sales", "purposes": ["recommendation", "profile"]}
+    (mart,) = read_marts(write_manifest(declared))
+    assert (mart.owner, mart.tags["purposes"]) == ("sales", "profile, recommendation")
+    of_a, of_b = (one.tags for one in mart.features)
+    assert not {"owner", "purposes"} & of_a.keys()
+    assert (of_b["owner"], of_b["purposes"]) == ("growth", "recommendation")
+    assert purposes_of(mart.tags) == {"profile", "recommendation"}
+    assert purposes_of(of_b) == {"recommendation"}
+    assert purposes_of(of_a) is None
+
+
+@pytest.mark.parametrize("purposes", [None, [], "profile", ["advertising"], ["profile", 3], {}])
+def test_purposes_that_are_none(model: Make, column: Make, refused: Make, purposes: Any) -> None:
+    of_model, of_column = model(column("a")), model(column("a", purposes=purposes))
+    of_model["config"]["meta"]["purposes"] = purposes
+    said = f"meta.purposes is {purposes!r}; wanted a list of operations, profile, recommendation"
+    assert refused(of_model).startswith(f"model user_clicks: {said}")
+    assert refused(of_column).startswith(f"model user_clicks, column a: {said}")
+
+
+def test_purposes_belong_to_the_mart_and_not_to_feast(
+    model: Make, column: Make, refused: Make
+) -> None:
+    message = refused(model(column("a"), tags={"purposes": "profile"}))
+    assert message.startswith("model user_clicks: purposes stand in meta.feast.tags")
+
+
+@pytest.mark.parametrize("owner", [None, "", " ", 3])
+def test_an_owner_who_is_none(model: Make, column: Make, refused: Make, owner: Any) -> None:
+    declared = model(column("a"))
+    declared["config"]["meta"]["owner"] = owner
+    message = refused(declared)
+    assert message.startswith(f"model user_clicks: meta.owner is {owner!r}")
+    assert "dbt_project.yml" in message
+
+
+def test_a_column_without_a_description(model: Make, column: Make, refused: Make) -> None:
+    message = refused(model(column("a", "bigint", "  \n")))
+    assert message.startswith("model user_clicks, column a: it has no description")
+
+
+@pytest.mark.parametrize(
+    ("data_type", "default", "text"),
+    [
+        ("bigint", 0, "0"),
+        ("integer", -(2**31), "-2147483648"),
+        ("double", 0, "0"),
+        ("float", 0.5, "0.5"),
+        ("decimal(18,4)", 1.25, "1.25"),
+        ("boolean", False, "false"),
+        ("varchar", "größer", '"größer"'),
+        ("varchar[]", [], "[]"),
+        ("double[]", [0.5, 1], "[0.5, 1]"),
+    ],
+)
+def test_a_default_is_carried_as_json(
+    model: Make, column: Make, write_manifest: Make, data_type: str, default: Any, text: str
+) -> None:
+    (mart,) = read_marts(write_manifest(model(column("a", data_type, default=default))))
+    assert mart.features[0].tags["default"] == text
+    assert json.loads(text) == default
+
+
+@pytest.mark.parametrize(
+    ("data_type", "default"),
+    [
+        ("bigint", None),
+        ("bigint", "0"),
+        ("bigint", 0.5),
+        ("bigint", True),
+        ("bigint", 2**63),
+        ("integer", 2**31),
+        ("bigint", [0]),
+        ("double", float("nan")),
+        ("double", "none"),
+        ("boolean", 0),
+        ("varchar", 0),
+        ("varchar[]", ""),
+        ("varchar[]", [None]),
+        ("blob", "00"),
+        ("timestamp with time zone", "2026-01-01"),
+    ],
+)
+def test_a_default_that_is_no_value_of_its_type(
+    model: Make, column: Make, refused: Make, data_type: str, default: Any
+) -> None:
+    message = refused(model(column("a", data_type, unit="seconds", default=default)))
+    said = f"meta.default is {default!r}, which is no value of type {data_type}."
+    assert message.startswith(f"model user_clicks, column a: {said}")

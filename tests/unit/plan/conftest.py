@@ -40,10 +40,18 @@ from feast import FeatureService
 from feature_views import item_attributes, user_activity, user_history
 
 retrieval_v1 = FeatureService(
-    name="retrieval_v1", features=[user_activity, user_history, item_attributes]
+    name="retrieval_v1",
+    features=[user_activity, user_history, item_attributes],
+    tags={"purpose": "recommendation"},
 )
-profile_v1 = FeatureService(name="profile_v1", features=[user_activity, user_history])
-items_v1 = FeatureService(name="items_v1", features=[item_attributes[["title", "blurb"]]])
+profile_v1 = FeatureService(
+    name="profile_v1", features=[user_activity, user_history], tags={"purpose": "profile"}
+)
+items_v1 = FeatureService(
+    name="items_v1",
+    features=[item_attributes[["title", "blurb"]]],
+    tags={"purpose": "profile"},
+)
 """
 LAKE = """
     CREATE TABLE lake.main.user_activity AS
@@ -63,7 +71,7 @@ LAKE = """
 """
 
 
-def column(name: str, data_type: str = "bigint", **meta: str) -> dict[str, Any]:
+def column(name: str, data_type: str = "bigint", **meta: Any) -> dict[str, Any]:
     return {
         "name": name,
         "data_type": data_type,
@@ -81,7 +89,11 @@ def model(name: str, entity: str, *columns: dict[str, Any], **feast: Any) -> dic
         "description": f"One row per {entity}.",
         "config": {
             "contract": {"enforced": True},
-            "meta": {"feast": {"entity": entity, "owner": "analytics"} | feast},
+            "meta": {
+                "owner": "analytics",
+                "purposes": ["profile", "recommendation"],
+                "feast": {"entity": entity} | feast,
+            },
         },
         "depends_on": {"nodes": []},
         "columns": {one["name"]: one for one in every},
@@ -130,8 +142,12 @@ class Declaration:
         columns: dict[str, Any] = self.models[view]["columns"]
         return columns
 
+    def meta(self, view: str) -> dict[str, Any]:
+        said: dict[str, Any] = self.models[view]["config"]["meta"]
+        return said
+
     def feast(self, view: str) -> dict[str, Any]:
-        said: dict[str, Any] = self.models[view]["config"]["meta"]["feast"]
+        said: dict[str, Any] = self.meta(view)["feast"]
         return said
 
     def replace(self, old: str, new: str) -> None:

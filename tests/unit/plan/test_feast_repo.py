@@ -50,8 +50,9 @@ def scaled(inputs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"scaled": inputs["events_7d"] * 1.0 * inputs["factor"]})
 
 
-by_text = FeatureService(name="by_text", features=["user_activity:events_7d"])
-whole = FeatureService(name="whole", features=[scaled, inferred])
+shown = {"purpose": "profile"}
+by_text = FeatureService(name="by_text", features=["user_activity:events_7d"], tags=shown)
+whole = FeatureService(name="whole", features=[scaled, inferred], tags=shown)
 """
 
 

@@ -171,6 +171,18 @@ def test_a_dashboard_alone_makes_a_removal_break(declaration: Any, plan_of: Make
     assert finding.breaking
 
 
+@pytest.mark.parametrize("place", ["config", "meta"])
+def test_an_exposure_of_a_feature_service_is_no_reader_of_its_own(
+    home: Settings, declaration: Any, read_by: Make, place: str
+) -> None:
+    """Who reads through the service is known by column, and would be counted twice."""
+    meta = {"feature_service": "profile_v1"}
+    said = {"config": {"meta": meta}} if place == "config" else {"meta": meta}
+    declaration.exposures = {"e": exposure(**said)}
+    declaration.write(home)
+    assert read_by("dashboard") == set()
+
+
 def test_a_manifest_of_dbt_without_exposures(home: Settings) -> None:
     said = json.loads(home.manifest.read_text())
     del said["exposures"]

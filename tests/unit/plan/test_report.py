@@ -143,7 +143,7 @@ def test_the_first_apply_names_no_readers(home: Settings) -> None:
     ("edit", "line"),
     [
         (
-            lambda d: d.replace("activity, user_history])\nitems", "activity])\nitems"),
+            lambda d: d.replace("activity, user_history], tags", "activity], tags"),
             "! user_history  no longer in it: whoever asks for the service no longer gets it",
         ),
         (
@@ -151,7 +151,7 @@ def test_the_first_apply_names_no_readers(home: Settings) -> None:
             "+ item_attributes.release_year  now in it",
         ),
         (
-            lambda d: d.feast("user_activity").update(owner="growth"),
+            lambda d: d.meta("user_activity").update(owner="growth"),
             "~ setting  owner: analytics -> owner: growth",
         ),
         (

@@ -159,7 +159,7 @@ FEATURES: dict[str, tuple[Callable[[Any], None], list[tuple[str, str | None, boo
         [("tag_changed", "item_ids", False)],
     ),
     "owner": (
-        lambda d: d.feast("user_activity").update(owner="growth"),
+        lambda d: d.meta("user_activity").update(owner="growth"),
         [("setting_changed", None, False)],
     ),
     "tag of the view": (
@@ -213,7 +213,9 @@ def test_a_view_that_goes_is_missed_by_its_services(plan_of: Make) -> None:
 
 def test_a_service_may_take_more_and_not_less(plan_of: Make) -> None:
     def edit(declaration: Any) -> None:
-        declaration.replace("features=[user_activity, user_history])", "features=[user_activity])")
+        declaration.replace(
+            "features=[user_activity, user_history], ", "features=[user_activity], "
+        )
         declaration.replace('[["title", "blurb"]]', '[["title", "release_year"]], user_history')
 
     assert rows(plan_of(edit)) == [
@@ -323,7 +325,7 @@ def test_who_will_read_a_new_mart(plan_of: Make) -> None:
         mart = deepcopy(declaration.models["user_activity"]) | {"name": "user_visits"}
         declaration.models["user_visits"] = mart
         declaration.replace("import item_attributes,", "import item_attributes, user_visits,")
-        declaration.replace("item_attributes]\n", "item_attributes, user_visits]\n")
+        declaration.replace("item_attributes],\n", "item_attributes, user_visits],\n")
 
     view, service = plan_of(edit).findings
     assert (view.change.kind, view.change.after) == ("view_added", "4 features")
