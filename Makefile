@@ -61,7 +61,7 @@ $(STAMPS)/build: $(STAMPS)/logs $(DBT_FILES)
 	@touch $@
 
 .PHONY: generate
-generate: $(STAMPS)/generate ## Write feature_repo/feature_views.py from the dbt manifest
+generate: $(STAMPS)/generate ## Write feature_views.py and the README's table of features from the dbt manifest
 
 $(STAMPS)/generate: $(STAMPS)/build $(wildcard profilestore/codegen/*.py)
 	@echo "== generate: feature views from the dbt manifest"

@@ -65,9 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     simulate.add_argument("--force", action="store_true", help="write over another simulation")
     add("build", _build, "dbt build: raw log -> contracted marts in the lake")
-    generate = add("generate", _generate, "write feature_repo/feature_views.py from the manifest")
+    generate = add(
+        "generate", _generate, "write feature_views.py and the README's table from the manifest"
+    )
     generate.add_argument(
-        "--check", action="store_true", help="write nothing; fail if the file is stale"
+        "--check", action="store_true", help="write nothing; fail if one of them is stale"
     )
     add("apply", _apply, "feast apply: register entities, views and services")
     plan = add("plan", _plan, "what the next apply would change, and whom it would break")
@@ -182,9 +184,13 @@ def _generate(arguments: argparse.Namespace, settings: Settings) -> None:
 
     if arguments.check:
         codegen.check_fresh(settings)
-        print("feature_views.py is what the manifest says.")
+        codegen.check_table(settings)
+        print("feature_views.py and the README's table of features are what the manifest says.")
     else:
         print(f"wrote {codegen.generate(settings)}")
+        table = codegen.write_table(settings)
+        if table is not None:
+            print(f"wrote the table of features into {table}")
 
 
 def _apply(_: argparse.Namespace, settings: Settings) -> None:

@@ -15,7 +15,8 @@ import jinja2
 import pytest
 import yaml
 
-from profilestore.codegen import check_fresh, read_marts, render
+from profilestore.codegen import check_fresh, read_marts, render, render_table
+from profilestore.codegen.feature_table import BEGIN, END
 from profilestore.codegen.manifest import ENTITY_KEYS
 from profilestore.errors import ProfilestoreError
 from profilestore.privacy.pseudonyms import pseudonym_sql
@@ -31,6 +32,12 @@ MODULES = sorted(path.stem for path in HOME.feature_repo.glob("*.py"))
 def test_feature_views_are_what_the_marts_say(parsed: Settings) -> None:
     committed = (HOME.feature_repo / "feature_views.py").read_text(encoding="utf-8")
     assert committed == render(read_marts(parsed.manifest)), "stale: run `make generate`"
+
+
+def test_the_readmes_table_of_features_is_what_the_marts_say(parsed: Settings) -> None:
+    text = (REPO / "README.md").read_text(encoding="utf-8")
+    table = text.partition(BEGIN)[2].partition(END)[0]
+    assert table == render_table(read_marts(parsed.manifest)), "stale: run `make generate`"
 
 
 def test_a_changed_mart_makes_them_stale(parsed: Settings, tmp_path: Path) -> None:

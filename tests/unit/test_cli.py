@@ -191,10 +191,12 @@ def test_generate_check_writes_nothing(
     home: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr("profilestore.codegen.check_fresh", asked.append)
-    monkeypatch.setattr("profilestore.codegen.generate", lambda _: pytest.fail("it wrote"))
+    for check in ("check_fresh", "check_table"):
+        monkeypatch.setattr(f"profilestore.codegen.{check}", asked.append)
+    for write in ("generate", "write_table"):
+        monkeypatch.setattr(f"profilestore.codegen.{write}", lambda _: pytest.fail("it wrote"))
     assert cli.main(["generate", "--check"]) == 0
-    assert asked == [home]
+    assert asked == [home, home]
 
 
 @pytest.mark.parametrize("arguments", [["plan"], ["plan", "--json"]])
@@ -402,6 +404,7 @@ def test_apply_that_fails_fails(
         return subprocess.CompletedProcess(arguments, 1)
 
     monkeypatch.setattr(cli.subprocess, "run", run)
+    monkeypatch.setattr("profilestore.plan.check_purposes", lambda _: None)
     assert cli.main(["apply"]) == 1
     assert capsys.readouterr().err.startswith("profilestore apply: feast apply failed")
     assert asked["arguments"][1:] == ["apply"]
