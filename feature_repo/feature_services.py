@@ -20,6 +20,7 @@ from feature_views import (
     user_sessions,
     user_value,
 )
+from on_demand_views import request_context
 
 retrieval_v1 = FeatureService(
     name="retrieval_v1",
@@ -51,4 +52,11 @@ items_v1 = FeatureService(
     features=[item_attributes, item_neighbours, item_popularity, item_statistics],
     description="What is shown beside an item: title, categories, popularity.",
     tags={"purpose": "profile"},
+)
+
+context_v1 = FeatureService(
+    name="context_v1",
+    features=[request_context],
+    description="What a model can ask of the moment of asking; whoever asks gives `asked_at`.",
+    tags={"purpose": "recommendation"},
 )

@@ -36,8 +36,9 @@ def _without_typeguard() -> Iterator[None]:
 
 with _without_typeguard():
     import feast
-    from feast.errors import FeastObjectNotFoundException
+    from feast.errors import FeastObjectNotFoundException, FeatureViewNotFoundException
     from feast.feature_view import FeatureView
+    from feast.on_demand_feature_view import OnDemandFeatureView
     from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
     from feast.type_map import feast_value_type_to_python_type
     from feast.value_type import ValueType
@@ -71,6 +72,9 @@ _KINDS = {
 # Who is online is noted from these, and /v1/users lists it.
 PEOPLE_SERVICE = "profile_v1"
 PEOPLE_COLUMNS = ("user_activity__last_event_at", "user_activity__events_lifetime")
+
+# What on-demand views take from whoever asks: the instant of the question.
+ASKED_AT = "asked_at"
 
 # The beginning of time for a full materialisation: before any event that staging lets through.
 _BEGINNING = datetime(1980, 1, 1, tzinfo=UTC)
@@ -188,12 +192,14 @@ class FeatureStore:
         Args:
             service: feature service.
             spine: SQL over the lake, or an Arrow table; with the entities' keys, `event_timestamp`
-                (the instant asked for) and any further columns, which are kept.
+                (the instant asked for) and any further columns, which are kept. For on-demand
+                views also `asked_at`, most often the same instant.
             columns: features to read, as `<view>__<feature>`; all of the service by default.
 
         Returns:
             Batches with the spine's columns and one `<view>__<feature>` for each feature, in the
-            spine's order. A value learned after the instant asked for is not among them.
+            spine's order. A value learned after the instant asked for is not among them. With
+            on-demand views also what those are computed from; and the whole frame is in memory.
         """
         wanted = None if columns is None else set(columns)
         references = [
@@ -207,11 +213,13 @@ class FeatureStore:
             full_feature_names=True,
             filter_by_created_timestamp=True,
         )
+        if job.on_demand_feature_views:
+            return job.to_arrow().to_reader()
         return job.to_record_batches()
 
     def keys(self, service: str, entity: str) -> list[str]:
         """Every key of an entity that some view of the service holds, sorted."""
-        views = [view for view in self._views(service) if view.entities[0] == entity]
+        views = self._stored_views(service, entity)
         now = _literal(datetime.now(UTC))
         spine = " UNION ".join(
             f"SELECT {entity}_id, {now} AS event_timestamp "
@@ -241,8 +249,7 @@ class FeatureStore:
         """
         tables = [
             (view.batch_source.get_table_query_string(), view.batch_source.timestamp_field)
-            for view in self._views(service)
-            if view.entities[0] == entity
+            for view in self._stored_views(service, entity)
         ]
         at_start = [
             f"SELECT {entity}_id, {_literal(start)} AS event_timestamp FROM {table}"
@@ -262,11 +269,24 @@ class FeatureStore:
         """The latest values of every view of one entity, for each key: view -> record.
 
         Past its ttl a value is None here as it is offline. From our own online store the records
-        are read as they are; from another of Feast's through its messages.
+        are read as they are; from another of Feast's through its messages. On-demand views are
+        computed as asked at `now`.
         """
         now = now or datetime.now(UTC)
         views = [view for view in self._views(service) if view.entities[0] == entity]
         if not keys or not views:
+            return [{} for _ in keys]
+        rows = self._stored([view for view in views if _is_stored(view)], entity, keys, now)
+        for view in views:
+            if not _is_stored(view):
+                for row, record in zip(rows, self._computed(view, entity, keys, now), strict=True):
+                    row[view.name] = record
+        return rows
+
+    def _stored(
+        self, views: Sequence[FeatureView], entity: str, keys: Sequence[str], now: datetime
+    ) -> list[dict[str, ViewRecord]]:
+        if not views:
             return [{} for _ in keys]
         store = self._feast._get_provider().online_store
         if isinstance(store, LMDBOnlineStore):
@@ -280,6 +300,20 @@ class FeatureStore:
         return [
             {view.name: _record(view, vectors, row, now) for view in views}
             for row in range(len(keys))
+        ]
+
+    def _computed(
+        self, view: OnDemandFeatureView, entity: str, keys: Sequence[str], now: datetime
+    ) -> list[ViewRecord]:
+        # Feast leaves out what is computed in Python when it is asked for by its full name.
+        answer = self._feast.get_online_features(
+            features=[f"{view.name}:{column.name}" for column in view.features],
+            entity_rows=[{f"{entity}_id": key, ASKED_AT: now} for key in keys],
+        ).to_dict()
+        names = [column.name for column in view.features]
+        return [
+            ViewRecord(view.name, dict(zip(names, values, strict=True)), now, "fresh")
+            for values in zip(*(answer[name] for name in names), strict=True)
         ]
 
     def materialize(self, now: datetime | None = None) -> Materialized:
@@ -340,6 +374,10 @@ class FeatureStore:
                     for view in self._feast.list_feature_views()
                 ),
                 *(
+                    repr((view.name, view.feature_transformation.udf_string))
+                    for view in self._feast.list_on_demand_feature_views()
+                ),
+                *(
                     repr((s.name, [p.name for p in s.feature_view_projections]))
                     for s in self._feast.list_feature_services()
                 ),
@@ -347,7 +385,13 @@ class FeatureStore:
         )
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
-    def _views(self, service: str) -> list[FeatureView]:
+    def _stored_views(self, service: str, entity: str) -> list[FeatureView]:
+        """The views of one entity whose values lie in a store."""
+        return [
+            view for view in self._views(service) if view.entities[0] == entity and _is_stored(view)
+        ]
+
+    def _views(self, service: str) -> list[FeatureView | OnDemandFeatureView]:
         try:
             declared = self._feast.get_feature_service(service, allow_cache=True)
         except FeastObjectNotFoundException:
@@ -356,10 +400,17 @@ class FeatureStore:
                 f"no feature service {service!r} in the registry (it has: {known or 'none'}). "
                 "Run `make apply`."
             ) from None
-        return [
-            self._feast.get_feature_view(projection.name, allow_registry_cache=True)
-            for projection in declared.feature_view_projections
-        ]
+        return [self._view(projection.name) for projection in declared.feature_view_projections]
+
+    def _view(self, name: str) -> FeatureView | OnDemandFeatureView:
+        try:
+            return self._feast.get_feature_view(name, allow_registry_cache=True)
+        except FeatureViewNotFoundException:
+            return self._feast.get_on_demand_feature_view(name, allow_registry_cache=True)
+
+
+def _is_stored(view: FeatureView | OnDemandFeatureView) -> bool:
+    return not isinstance(view, OnDemandFeatureView)
 
 
 def kind_of(value_type: ValueType) -> str:

@@ -23,12 +23,14 @@ from training.config import TrainConfig
 ITEM_VOCABULARY = "item_id"
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
-# `place` is the share of the log that is before the row; events of one instant have one place.
+# `asked_at` is what on-demand views take. `place` is the share of the log that is before the row;
+# events of one instant have one place.
 _SPINE = """
     SELECT
         user_id,
         item_id,
         asked_at AS event_timestamp,
+        asked_at,
         (rank() OVER (ORDER BY asked_at) - 1) / count(*) OVER () AS place
     FROM lake.main.interactions
     ORDER BY asked_at, event_id

@@ -154,7 +154,7 @@ def test_computed_nulls_have_the_declared_type(applied, full):
     activity = applied.get_feature_view("user_activity")
 
     def nothing(inputs: dict) -> dict:
-        return {"known": [clicks for clicks in inputs["clicks"]]}
+        return {"known": list(inputs["clicks"])}
 
     view = on_demand_feature_view(
         sources=[activity[["clicks"]]], schema=[Field(name="known", dtype=Int64)], mode="python"
