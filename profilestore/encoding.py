@@ -11,12 +11,14 @@ dbt adds to a mart is in the next model with no edit:
 | list of numbers with `weights_of: <column>` | weights beside that column's ids |
 | anything else | left out, and named in `Encoding.left_out` |
 
-Ids start at 2: 0 pads, 1 is a value that training never saw.
+A number that is missing is the column's declared default, else 0. Ids start at 2: 0 pads, 1 is a
+value that training never saw.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -70,6 +72,7 @@ class Encoding:
         id_lists: column -> vocabulary, of lists.
         weights: column of a list of texts -> column of its weights.
         left_out: column -> why the model does not read it.
+        defaults: column of numbers -> what stands for a missing one, where dbt declares it.
     """
 
     entity: str
@@ -79,6 +82,7 @@ class Encoding:
     id_lists: Mapping[str, str]
     weights: Mapping[str, str]
     left_out: Mapping[str, str]
+    defaults: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def columns(self) -> list[str]:
@@ -119,6 +123,8 @@ class Encoding:
                 if name in self.numbers
                 else _age_days(columns[name], asked_at_us)
             )
+            if name in self.defaults:
+                value = np.where(there, value, self.defaults[name])
             floats[:, 2 * position] = np.sign(value) * np.log1p(np.abs(value))
             floats[:, 2 * position + 1] = there
         arrays: Arrays = {"numbers": floats}
@@ -202,16 +208,19 @@ def plan(features: Iterable[Feature], entity: str) -> Encoding:
     """The encoding of one entity's features.
 
     Raises:
-        ProfilestoreError: `weights_of` names a column that the view does not have.
+        ProfilestoreError: `weights_of` names a column that the view does not have, or the default
+            of a number is none.
     """
     chosen = [feature for feature in features if feature.entity == entity]
     known = {feature.column for feature in chosen}
     numbers, ages, left_out = [], [], {}
-    ids, id_lists, weights = {}, {}, {}
+    ids, id_lists, weights, defaults = {}, {}, {}, {}
     for feature in chosen:
         vocabulary = feature.tags.get("vocabulary")
         if feature.kind == "number":
             numbers.append(feature.column)
+            if "default" in feature.tags:
+                defaults[feature.column] = _default(feature)
         elif feature.kind == "timestamp":
             ages.append(feature.column)
         elif feature.kind == "text" and vocabulary:
@@ -235,7 +244,21 @@ def plan(features: Iterable[Feature], entity: str) -> Encoding:
             )
     for weighted in weights.keys() - id_lists.keys():
         left_out[weights.pop(weighted)] = f"weights of {weighted}, which has no ids"
-    return Encoding(entity, tuple(numbers), tuple(ages), ids, id_lists, weights, left_out)
+    return Encoding(entity, tuple(numbers), tuple(ages), ids, id_lists, weights, left_out, defaults)
+
+
+def _default(feature: Feature) -> float:
+    said = feature.tags["default"]
+    try:
+        value = float(json.loads(said))
+    except (TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise ProfilestoreError(
+            f"feature {feature.column}: its default is {said}, needed a number. Correct it where "
+            "the feature is declared."
+        )
+    return value
 
 
 def vocabularies_to_json(vocabularies: Mapping[str, Vocabulary]) -> str:

@@ -311,6 +311,39 @@ def test_plan_follows_the_table() -> None:
     assert plan([], "user").columns == []
 
 
+def test_a_missing_number_is_its_declared_default_and_is_still_missing() -> None:
+    declared = [
+        feature("clicks", "number", default="3"),
+        feature("is_new", "number", default="true"),
+        feature("mean", "number"),
+    ]
+    planned = plan(declared, "user")
+    assert planned.defaults == {"v__clicks": 3.0, "v__is_new": 1.0}
+    assert Encoding.from_json(json.loads(json.dumps(planned.to_json()))) == planned
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    columns = {
+        "v__clicks": pa.array([None, 0], pa.int64()),
+        "v__is_new": pa.array([None, False], pa.bool_()),
+        "v__mean": pa.array([None, 2.0], pa.float64()),
+    }
+    numbers = planned.encode(columns, micros([at, at]), {})["numbers"]
+    log = {value: pytest.approx(math.log1p(value)) for value in (1, 2, 3)}
+    assert numbers.tolist() == [[log[3], 0, log[1], 0, 0, 0], [0, 1, 0, 1, log[2], 1]]
+    same(planned.encode_row({}, at, {}), {"numbers": numbers[:1]})
+
+
+def test_an_encoding_of_before_defaults_is_read() -> None:
+    said = plan(EVERY_RULE, "user").to_json()
+    del said["defaults"]
+    assert Encoding.from_json(said) == plan(EVERY_RULE, "user")
+
+
+@pytest.mark.parametrize("said", ["", "none", "[0]", "null", '"a"', "NaN", "{}"])
+def test_a_default_of_a_number_that_is_none(said: str) -> None:
+    with pytest.raises(ProfilestoreError, match=r"feature v__clicks: its default is .*a number"):
+        plan([feature("clicks", "number", default=said)], "user")
+
+
 KINDS = st.sampled_from(
     ["number", "timestamp", "text", "list_of_text", "list_of_number", "other", "new_kind"]
 )
