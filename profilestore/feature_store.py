@@ -17,7 +17,7 @@ import typeguard
 from profilestore.encoding import Feature
 from profilestore.errors import InputError, MissingStageError, ProfilestoreError
 from profilestore.instants import from_micros, to_micros
-from profilestore.lake import latest_snapshot
+from profilestore.lake import find_snapshot, latest_snapshot
 from profilestore.settings import Settings
 
 
@@ -43,6 +43,7 @@ with _without_typeguard():
     from feast.type_map import feast_value_type_to_python_type
     from feast.value_type import ValueType
 
+    from profilestore.offline_store import NativeDuckDBOfflineStoreConfig
     from profilestore.online_store import LMDBOnlineStore, python_values, text_key
 
 State = Literal["fresh", "stale", "missing"]
@@ -158,6 +159,26 @@ class FeatureStore:
             raise MissingStageError(f"no registry at {settings.registry}. Run `make apply` first.")
         self._settings = settings
         self._feast = feast.FeatureStore(repo_path=str(settings.feature_repo))
+
+    def pinned(self, snapshot: int | None = None) -> FeatureStore:
+        """The same store, which reads the lake as it was at a snapshot, whatever is built later.
+
+        Args:
+            snapshot: its number; by default the one that this store would read now.
+
+        Raises:
+            InputError: the lake has no such snapshot; the offline store is not ours.
+        """
+        store = FeatureStore(self._settings)
+        options = store._feast.config.offline_store
+        if not isinstance(options, NativeDuckDBOfflineStoreConfig):
+            raise InputError(
+                f"the offline store in feature_store.yaml is {options.type}, which cannot be "
+                "pinned to a snapshot of the lake; a NativeDuckDBOfflineStore can."
+            )
+        number = self.lake_snapshot() if snapshot is None else self._find_snapshot(snapshot)
+        options.snapshot, options.snapshot_time = number, None
+        return store
 
     def features(self, service: str) -> list[Feature]:
         """What a feature service declares, in its order.
@@ -360,8 +381,16 @@ class FeatureStore:
         return store.compact(self._feast.config)
 
     def lake_snapshot(self) -> int:
-        """Number of the lake's latest snapshot."""
+        """Number of the lake's snapshot that is read: the one pinned to, or the latest."""
+        options = self._feast.config.offline_store
+        if isinstance(options, NativeDuckDBOfflineStoreConfig):
+            pin = options.snapshot if options.snapshot is not None else options.snapshot_time
+            if pin is not None:
+                return self._find_snapshot(pin)
         return latest_snapshot(self._settings.lake_catalog, self._settings.lake_files)
+
+    def _find_snapshot(self, wanted: int | datetime) -> int:
+        return find_snapshot(self._settings.lake_catalog, self._settings.lake_files, wanted)
 
     def registry_hash(self) -> str:
         """A name for what is registered: views, types, services. Equal registries, equal names."""

@@ -125,6 +125,34 @@ def _snapshots(catalog: Path, files: Path) -> str:
     return f"{row[0]} to {row[1]}, made from {row[2]} to {row[3]}"
 
 
+def find_snapshot(catalog: Path, files: Path, wanted: int | datetime) -> int:
+    """Number of the snapshot that is meant.
+
+    Args:
+        wanted: its number, or an instant (UTC if it has no zone): the last one made by then.
+
+    Raises:
+        MissingStageError: there is no catalog at that path.
+        InputError: it never was, was expired, or none was made by then.
+    """
+    if isinstance(wanted, datetime):
+        wanted = wanted if wanted.tzinfo else wanted.replace(tzinfo=UTC)
+        meant, what = "snapshot_time <= ?", f"snapshot made by {wanted.isoformat()}"
+    else:
+        meant, what = "snapshot_id = ?", f"snapshot {wanted}"
+    with connect() as connection:
+        attach_lake(connection, catalog, files)
+        found = connection.execute(
+            f"SELECT max(snapshot_id) FROM lake.snapshots() WHERE {meant}", [wanted]
+        ).fetchall()[0][0]
+    if found is None:
+        raise InputError(
+            f"the lake at {catalog} has no {what}; it has {_snapshots(catalog, files)}, less "
+            f"what was expired. Name one that it has, or none for the latest."
+        )
+    return int(found)
+
+
 def latest_snapshot(catalog: Path, files: Path) -> int:
     """Number of the lake's latest snapshot."""
     with connect() as connection:

@@ -49,6 +49,7 @@ class Dataset:
         asked_at_us: int64 [rows], microseconds since 1970.
         split: int8 [rows], TRAIN, VALIDATION or TEST.
         item_ids: every item of the catalogue, also those that training never saw.
+        lake_snapshot: number of the lake's snapshot that all this was cut from.
     """
 
     query: Arrays
@@ -61,6 +62,7 @@ class Dataset:
     query_encoding: Encoding
     candidate_encoding: Encoding
     vocabularies: dict[str, Vocabulary]
+    lake_snapshot: int
 
     @property
     def history_column(self) -> str:
@@ -74,6 +76,9 @@ class Dataset:
 
 def load_dataset(store: FeatureStore, config: TrainConfig) -> Dataset:
     """Join, split, encode. Vocabularies hold what the training window holds, and no more.
+
+    Args:
+        store: pinned to a snapshot, so that no build that ends meanwhile is half in it.
 
     Raises:
         ProfilestoreError: the feature service lacks what a two-tower needs.
@@ -134,6 +139,7 @@ def load_dataset(store: FeatureStore, config: TrainConfig) -> Dataset:
         query_encoding=query_encoding,
         candidate_encoding=candidate_encoding,
         vocabularies=vocabularies,
+        lake_snapshot=store.lake_snapshot(),
     )
 
 

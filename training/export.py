@@ -53,7 +53,7 @@ def export_bundle(
         "created_at": now.isoformat(),
         "feature_service": config.feature_service,
         "registry_hash": store.registry_hash(),
-        "lake_snapshot": store.lake_snapshot(),
+        "lake_snapshot": dataset.lake_snapshot,
         "config": config.to_json(),
         "tensorflow": tf.__version__,
     }

@@ -53,10 +53,16 @@ class WarmCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
         return self.peak * tf.where(at < warm, (at + 1.0) / warm, falling)
 
 
-def fit(settings: Settings, config_path: Path | None = None) -> Path:
-    """Train, evaluate beside the baselines, export; the bundle's folder."""
+def fit(
+    settings: Settings, config_path: Path | None = None, *, snapshot: int | None = None
+) -> Path:
+    """Train, evaluate beside the baselines, export; the bundle's folder.
+
+    Args:
+        snapshot: of the lake, to cut the training set from; by default the latest.
+    """
     config = load_config(config_path)
-    store = FeatureStore(settings)
+    store = FeatureStore(settings).pinned(snapshot)
     tf.keras.utils.set_random_seed(config.seed)
     print(f"device: {DEVICE}")
 
@@ -64,7 +70,8 @@ def fit(settings: Settings, config_path: Path | None = None) -> Path:
     dataset = load_dataset(store, config)
     print(
         f"{len(dataset.split):,} interactions with point-in-time features in "
-        f"{time.monotonic() - started:.1f} s: train {len(dataset.rows(TRAIN)):,}, "
+        f"{time.monotonic() - started:.1f} s, from lake snapshot {dataset.lake_snapshot}: "
+        f"train {len(dataset.rows(TRAIN)):,}, "
         f"validation {len(dataset.rows(VALIDATION)):,}, test {len(dataset.rows(TEST)):,}"
     )
     model = build(config, dataset)

@@ -449,3 +449,46 @@ def test_help_imports_neither_tensorflow_nor_feast_nor_duckdb() -> None:
 
 def test_an_input_error_is_one_of_ours() -> None:
     assert issubclass(InputError, ProfilestoreError)
+
+
+@pytest.fixture
+def trained(home: Settings, monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
+    """The snapshots that trainings were asked for, of a lake that has the numbers 0 to 2."""
+    from profilestore import lake
+
+    home.lake_files.mkdir(parents=True)
+    home.registry.touch()
+    with lake.connect() as connection:
+        connection.execute(
+            f"ATTACH 'ducklake:sqlite:{home.lake_catalog}' AS lake (DATA_PATH '{home.lake_files}/')"
+        )
+        connection.execute("CREATE TABLE lake.one AS SELECT 1 AS n")
+        connection.execute("CREATE TABLE lake.two AS SELECT 2 AS n")
+    asked: list[int | None] = []
+    # Instead of the module, which imports TensorFlow.
+    module = argparse.Namespace(fit=lambda _, config, *, snapshot: asked.append(snapshot))
+    monkeypatch.setitem(sys.modules, "training.fit", module)
+    return asked
+
+
+def test_a_training_names_its_snapshot(trained: list[int | None]) -> None:
+    for arguments in ([], ["--snapshot", "1"], ["--snapshot", "2999-01-01T00:00:00Z"]):
+        assert cli.main(["train", *arguments]) == 0
+    assert trained == [None, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "said"),
+    [
+        ("yesterday", "--snapshot: found 'yesterday', needed a number or a time such as"),
+        ("-1", "--snapshot: found '-1', needed"),
+        ("99", "has no snapshot 99; it has 0 to 2, made from"),
+        ("2001-01-01", "has no snapshot made by 2001-01-01T00:00:00"),
+    ],
+)
+def test_a_snapshot_that_is_not_there_is_said_before_training(
+    trained: list[int | None], capsys: pytest.CaptureFixture[str], snapshot: str, said: str
+) -> None:
+    assert cli.main(["train", f"--snapshot={snapshot}"]) == InputError.exit_code
+    assert said in capsys.readouterr().err
+    assert trained == []

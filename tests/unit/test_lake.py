@@ -7,13 +7,14 @@ import importlib.util
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from profilestore import lake
-from profilestore.errors import ProfilestoreError
+from profilestore.errors import InputError, MissingStageError, ProfilestoreError
 
 EXTENSIONS = list(lake.EXTENSIONS)
 
@@ -128,3 +129,39 @@ def test_the_latest_snapshot_counts_commits(tmp_path: Path) -> None:
 
 def _paths(folder: Path) -> tuple[Path, Path]:
     return folder / "catalog.sqlite", folder / "files"
+
+
+def _snapshots(place: tuple[Path, Path]) -> dict[int, datetime]:
+    with lake.connect() as connection:
+        lake.attach_lake(connection, *place)
+        return dict(
+            connection.execute("SELECT snapshot_id, snapshot_time FROM lake.snapshots()").fetchall()
+        )
+
+
+def test_a_snapshot_by_number_or_by_time(tmp_path: Path) -> None:
+    place = make_lake(tmp_path, "DELETE FROM lake.numbers WHERE n = 1")
+    made_at = _snapshots(place)
+    for number, at in made_at.items():
+        assert lake.find_snapshot(*place, number) == number
+        assert lake.find_snapshot(*place, at) == number
+        assert lake.find_snapshot(*place, at.astimezone(UTC).replace(tzinfo=None)) == number
+    last = max(made_at)
+    assert lake.find_snapshot(*place, made_at[last] - timedelta(microseconds=1)) == last - 1
+    assert lake.find_snapshot(*place, datetime(2999, 1, 1, tzinfo=UTC)) == last
+
+
+def test_a_snapshot_that_never_was_or_was_expired(tmp_path: Path) -> None:
+    place = make_lake(tmp_path, "DELETE FROM lake.numbers WHERE n = 1")
+    with lake.connect() as connection:
+        lake.attach_lake(connection, *place, writable=True)
+        connection.execute("CALL ducklake_expire_snapshots('lake', versions => [1])")
+    for wanted, said in (
+        (99, "snapshot 99"),
+        (1, "snapshot 1"),
+        (datetime(2001, 1, 1), "snapshot made by 2001-01-01T00:00:00"),
+    ):
+        with pytest.raises(InputError, match=rf"{tmp_path}.* has no {said}.*it has 0 to 2.*Name"):
+            lake.find_snapshot(*place, wanted)
+    with pytest.raises(MissingStageError, match="no lake"):
+        lake.find_snapshot(tmp_path / "none.sqlite", tmp_path, 1)

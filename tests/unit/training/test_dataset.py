@@ -80,6 +80,9 @@ class Store:
     def features(self, service: str) -> list[Feature]:
         return self.FEATURES
 
+    def lake_snapshot(self) -> int:
+        return 17
+
     def keys(self, service: str, entity: str) -> list[str]:
         return sorted(set(self.table["item_id"].to_pylist()))
 
@@ -91,6 +94,7 @@ class Store:
 
 def test_vocabularies_hold_the_training_window_and_no_more() -> None:
     dataset = load_dataset(Store(7), TrainConfig())  # type: ignore[arg-type]
+    assert dataset.lake_snapshot == 17
     rows = dataset.rows(TRAIN)
     assert len(rows) == 160
     assert set(dataset.vocabularies["item_id"].values) == {f"i{n // 3}" for n in range(160)}
