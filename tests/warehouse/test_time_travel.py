@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
 
 from profilestore import lake
 from profilestore.codegen import generate
@@ -182,6 +183,16 @@ def test_the_yaml_pins_too(told: Told, tmp_path: Path) -> None:
         assert FeatureStore(home).lake_snapshot() == told.snapshot
         assert FeatureStore(home).pinned().lake_snapshot() == told.snapshot
         assert FeatureStore(home).pinned(told.snapshot - 1).lake_snapshot() == told.snapshot - 1
+
+
+def test_another_offline_store_cannot_be_pinned(told: Told, tmp_path: Path) -> None:
+    home = Settings(tmp_path / "home")
+    shutil.copytree(told.settings.feature_repo, home.feature_repo)
+    home.data.symlink_to(told.settings.data)
+    where = home.feature_repo / "feature_store.yaml"
+    where.write_text(yaml.safe_dump({**yaml.safe_load(where.read_text()), "offline_store": "dask"}))
+    with pytest.raises(InputError, match=r"offline store in feature_store\.yaml is dask"):
+        FeatureStore(home).pinned(told.snapshot)
 
 
 def test_a_snapshot_that_is_not_there(told: Told) -> None:
