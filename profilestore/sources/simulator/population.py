@@ -231,6 +231,12 @@ class People:
         items: Ints = np.searchsorted(shelf.demand[1:-1], wanted, "right").astype(np.int64)
         return items
 
+    @property
+    def favourites(self) -> Ints:
+        """The brand that each person likes most in each group of categories: [people, 8]."""
+        brands: Ints = np.arange(len(vocabulary.GROUPS)) * BRANDS_PER_GROUP + self._favourite
+        return brands
+
     def favourite(self, person: Ints, category: Ints) -> Ints:
         """The brand that each person likes most among those of a category."""
         brands: Ints = GROUP[category] * BRANDS_PER_GROUP + self._favourite[person, GROUP[category]]

@@ -17,13 +17,14 @@ from profilestore.sources.simulator import text
 from profilestore.sources.simulator.chance import Columns, Ints
 from profilestore.sources.simulator.dirt import Kind
 from profilestore.sources.simulator.population import SLOTS, People
-from profilestore.sources.simulator.vocabulary import CATEGORIES, USD
+from profilestore.sources.simulator.vocabulary import BRANDS, CATEGORIES, USD
 
 _TEXT, _INT = pa.string(), pa.int64()
 SCHEMAS = {
     "dirt": {"file": _TEXT, "row": _INT, "kind": _TEXT, "event_id": _TEXT, "of_event_id": _TEXT},
     "people": {"person": _INT, "id_kind": _TEXT, "id": _TEXT},
     "interests": {"person": _INT, "category": _TEXT, "weight": pa.float64()},
+    "brands": {"person": _INT, "brand": _TEXT},
     "bots": {"id_kind": _TEXT, "id": _TEXT},
     "rates": {"currency": _TEXT, "usd": pa.float64()},
     "events": {"file": _TEXT, "row": _INT, "person": _INT},
@@ -87,7 +88,7 @@ class Truth:
             writer.close()
 
     def of_people(self, people: People) -> None:
-        """Interests, and the ids that people have whether they are seen or not."""
+        """Interests, favourite brands, and the ids that people have, seen or not."""
         number = people.number[:-1]
         paths = [one.path for one in CATEGORIES]
         self._write(
@@ -95,6 +96,12 @@ class Truth:
             np.repeat(number, len(paths)),
             text.choose(paths, np.tile(np.arange(len(paths)), people.count)),
             people.interest.ravel(),
+        )
+        brands = people.favourites
+        self._write(
+            "brands",
+            np.repeat(number, brands.shape[1]),
+            text.choose([one.name for one in BRANDS], brands.ravel()),
         )
         handles = np.flatnonzero(people.has_handle)
         accounts = np.flatnonzero(people.has_account)

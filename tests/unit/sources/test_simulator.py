@@ -564,6 +564,22 @@ def test_interests_add_up_and_show_in_what_people_look_at(log: Simulated) -> Non
     assert sum(hits) / len(hits) > 0.6
 
 
+def test_favourite_brands_show_in_what_people_look_at(log: Simulated) -> None:
+    favourites: dict[int, set[str]] = defaultdict(set)
+    for one in log.truth("brands"):
+        favourites[one["person"]].add(one["brand"])
+    assert len(favourites) == ARGUMENTS.users
+    assert all(len(one) == 8 for one in favourites.values())
+    hits = []
+    for _, _, row in log.clean("web/events", but={"currency", "late"}):
+        owners = log.people.get(("cookie", row["anonymous_id"]), set())
+        if row["type"] == "page_view" and len(owners) == 1:
+            brand = log.items[row["item_id"]][0]["brand"]
+            hits.append(brand in favourites[next(iter(owners))])
+    # By chance one in 5.
+    assert sum(hits) / len(hits) > 0.4
+
+
 def test_every_id_in_the_logs_is_somebodys(log: Simulated) -> None:
     owner = {(one["file"], one["row"]): one["person"] for one in log.truth("events")}
     logs = ("web/events", "social/events", "orders/lines")
