@@ -23,6 +23,12 @@ item_attributes = FeatureView(
             tags={"class": "aggregate"},
         ),
         Field(
+            name="brand",
+            dtype=String,
+            description="Who makes it; null when no catalogue says so.",
+            tags={"class": "aggregate"},
+        ),
+        Field(
             name="categories",
             dtype=Array(String),
             description="Categories, empty when unknown.",
@@ -55,7 +61,7 @@ item_content = FeatureView(
         Field(
             name="content_vector",
             dtype=Array(Float32),
-            description="Vector of the item's title and categories, 128 long (profilestore/text_embedding.py).",
+            description="Vector of the item's title, categories and description, 128 long (profilestore/text_embedding.py).",
             tags={"class": "aggregate"},
         ),
     ],
@@ -66,7 +72,7 @@ item_content = FeatureView(
         created_timestamp_column="loaded_at",
     ),
     online=True,
-    description="One row per item that has a title or categories, true since the log began: catalogues that carry no dates are taken to have stood since then. What its text means, as a vector.",
+    description="One row per item that has a title, categories or a description, true since the log began: catalogues that carry no dates are taken to have stood since then. What its text means, as a vector.",
     owner="analytics",
     tags={"block": "content", "purposes": "profile, recommendation"},
 )
@@ -785,6 +791,66 @@ user_behaviour = FeatureView(
     tags={"block": "behaviour", "purposes": "profile, recommendation"},
 )
 
+user_brands = FeatureView(
+    name="user_brands",
+    entities=[user],
+    ttl=timedelta(days=1095, seconds=0),
+    schema=[
+        Field(
+            name="brands",
+            dtype=Array(String),
+            description="Brands by decayed weight.",
+            tags={"class": "behaviour", "default": "[]"},
+        ),
+        Field(
+            name="shares",
+            dtype=Array(Float64),
+            description="Share of each in the person's decayed weight over all brands.",
+            tags={"class": "behaviour", "default": "[]", "unit": "fraction"},
+        ),
+        Field(
+            name="lifts",
+            dtype=Array(Float64),
+            description="How many times the share that each had among all people when the day began.",
+            tags={"class": "behaviour", "default": "[]", "unit": "times"},
+        ),
+        Field(
+            name="confidences",
+            dtype=Array(Float64),
+            description="Lower end of the 95 % Wilson interval of the share, by as many events of equal weight as say as much.",
+            tags={"class": "behaviour", "default": "[]", "unit": "fraction"},
+        ),
+        Field(
+            name="event_counts",
+            dtype=Array(Int64),
+            description="Events each rests on.",
+            tags={"class": "behaviour", "default": "[]", "unit": "events"},
+        ),
+        Field(
+            name="first_event_at_us",
+            dtype=Array(Int64),
+            description="When each was first touched.",
+            tags={"class": "behaviour", "default": "[]", "unit": "microseconds since 1970"},
+        ),
+        Field(
+            name="last_event_at_us",
+            dtype=Array(Int64),
+            description="When each was last touched.",
+            tags={"class": "behaviour", "default": "[]", "unit": "microseconds since 1970"},
+        ),
+    ],
+    source=DuckDBSource(
+        name="user_brands",
+        table="user_brands",
+        timestamp_field="event_timestamp",
+        created_timestamp_column="loaded_at",
+    ),
+    online=True,
+    description="One row per user and end of a day on which something was learned of them (UTC; the variable content_grain). The brands of the items a person turns to, by exponentially decayed weight, heaviest first, ten at most; the lists run in parallel.",
+    owner="analytics",
+    tags={"block": "brands", "purposes": "profile, recommendation"},
+)
+
 user_content = FeatureView(
     name="user_content",
     entities=[user],
@@ -813,6 +879,84 @@ user_content = FeatureView(
     description="One row per user and end of a day on which something was learned of them (UTC; the variable content_grain, because a row is a kilobyte). What the texts mean of all that a person touched and wrote, up to then.",
     owner="analytics",
     tags={"block": "content", "purposes": "profile, recommendation"},
+)
+
+user_devices = FeatureView(
+    name="user_devices",
+    entities=[user],
+    ttl=timedelta(0),
+    schema=[
+        Field(
+            name="mobile_share_30d",
+            dtype=Float64,
+            description="Share of phones among the events in the last 30 days that say what they come from; null without any.",
+            tags={"class": "behaviour", "unit": "fraction"},
+        ),
+        Field(
+            name="tablet_share_30d",
+            dtype=Float64,
+            description="Share of tablets among the events in the last 30 days that say what they come from; null without any.",
+            tags={"class": "behaviour", "unit": "fraction"},
+        ),
+        Field(
+            name="desktop_share_30d",
+            dtype=Float64,
+            description="Share of desktops and laptops among the events in the last 30 days that say what they come from; null without any.",
+            tags={"class": "behaviour", "unit": "fraction"},
+        ),
+        Field(
+            name="other_share_30d",
+            dtype=Float64,
+            description="Share of other devices, such as televisions, among the events in the last 30 days that say what they come from; null without any.",
+            tags={"class": "behaviour", "unit": "fraction"},
+        ),
+        Field(
+            name="mobile_share_lifetime",
+            dtype=Float64,
+            description="Share of phones among the events so far that say what they come from; null without any.",
+            tags={"class": "behaviour", "unit": "fraction"},
+        ),
+        Field(
+            name="tablet_share_lifetime",
+            dtype=Float64,
+            description="Share of tablets among the events so far that say what they come from; null without any.",
+            tags={"class": "behaviour", "unit": "fraction"},
+        ),
+        Field(
+            name="desktop_share_lifetime",
+            dtype=Float64,
+            description="Share of desktops and laptops among the events so far that say what they come from; null without any.",
+            tags={"class": "behaviour", "unit": "fraction"},
+        ),
+        Field(
+            name="other_share_lifetime",
+            dtype=Float64,
+            description="Share of other devices, such as televisions, among the events so far that say what they come from; null without any.",
+            tags={"class": "behaviour", "unit": "fraction"},
+        ),
+        Field(
+            name="devices_30d",
+            dtype=Int64,
+            description="Different devices in the last 30 days: apps by their device, browsers by their cookie.",
+            tags={"class": "behaviour", "default": "0", "unit": "devices"},
+        ),
+        Field(
+            name="devices_lifetime",
+            dtype=Int64,
+            description="Different devices so far: apps by their device, browsers by their cookie.",
+            tags={"class": "behaviour", "default": "0", "unit": "devices"},
+        ),
+    ],
+    source=DuckDBSource(
+        name="user_devices",
+        table="user_devices",
+        timestamp_field="event_timestamp",
+        created_timestamp_column="loaded_at",
+    ),
+    online=True,
+    description="One row per user and instant at which a value changes. What a person is about on: the mix of kinds of device, and how many there are. A browser whose cookies are cleared counts as another.",
+    owner="analytics",
+    tags={"block": "devices", "purposes": "profile, recommendation"},
 )
 
 user_history = FeatureView(

@@ -1,6 +1,9 @@
-{# What is embedded of an item: its title and categories as one text; null when it has neither. #}
-{% macro item_text(title, categories) -%}
-nullif(array_to_string(list_concat([{{ title }}], {{ categories }}), ', '), '')
+{# What is embedded of an item: its title, categories and description as one text; null when it has
+   none of them. #}
+{% macro item_text(items) -%}
+nullif(
+    array_to_string(list_concat([{{ items }}.title], {{ items }}.categories, [{{ items }}.description]), ', '), ''
+)
 {%- endmacro %}
 
 {# The words of a text in small letters, each as often as it is there. Where a script has no spaces

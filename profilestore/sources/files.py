@@ -366,7 +366,9 @@ def _catalogue_rows(mapped: _MappedFile) -> str:
 SELECT
     {mapped.sql("item", "NULL")} AS item_id,
     {mapped.sql("title", "NULL::varchar")} AS title,
+    {mapped.sql("brand", "NULL::varchar")} AS brand,
     {mapped.sql("categories", "[]::varchar[]")} AS categories,
+    {mapped.sql("description", "NULL::varchar")} AS description,
     {mapped.sql("released", "NULL::integer")} AS released_year,
     {literal(mapped.file.name)} AS file_name,
     row_number() OVER () AS row_number
@@ -375,15 +377,15 @@ FROM {mapped.file.scan}"""
 
 _NO_CATALOGUE = """
 CREATE TEMP VIEW catalogue AS
-SELECT NULL::varchar AS item_id, NULL::varchar AS title, NULL::varchar[] AS categories,
-       NULL::integer AS released_year
+SELECT NULL::varchar AS item_id, NULL::varchar AS title, NULL::varchar AS brand,
+       NULL::varchar[] AS categories, NULL::varchar AS description, NULL::integer AS released_year
 WHERE false"""
 
 # Items that the catalogue does not know get a row as well: every event then finds its item.
 _ITEMS = """
-SELECT item_id, title, categories, released_year FROM catalogue
+SELECT item_id, title, brand, categories, description, released_year FROM catalogue
 UNION ALL
-SELECT DISTINCT events.item_id, NULL, []::varchar[], NULL
+SELECT DISTINCT events.item_id, NULL, NULL, []::varchar[], NULL, NULL
 FROM events ANTI JOIN catalogue USING (item_id)
 WHERE events.item_id IS NOT NULL
 ORDER BY item_id"""

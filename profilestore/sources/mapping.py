@@ -24,7 +24,7 @@ OPTIONAL = ("value", "session", "context", "text", "event_id", "loaded_at")
 # A constant makes sense where all events of a log may be alike.
 CONSTANTS = ("event_type", "value", "session", "context", "text")
 ITEM_REQUIRED = ("item",)
-ITEM_OPTIONAL = ("title", "categories", "released")
+ITEM_OPTIONAL = ("title", "brand", "categories", "description", "released")
 UNITS = ("s", "ms", "us", "iso")
 
 _LARGEST = 10**14  # DECIMAL(18,4)

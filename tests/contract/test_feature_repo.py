@@ -76,7 +76,8 @@ NOT_LEARNED_FROM = {
     "item_neighbours",
     # Nobody has judged yet what the model gains from them, and what they cost it.
     *("user_behaviour", "user_rhythm", "user_sessions", "user_value", "item_statistics"),
-    *("user_content", "user_keywords", "item_content", "item_keywords"),
+    *("user_content", "user_keywords", "item_content", "item_keywords", "user_brands"),
+    "user_devices",
 }
 # Vectors say nothing to a reader.
 NOT_SHOWN = {"user_content"}

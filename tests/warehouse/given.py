@@ -44,6 +44,8 @@ class Given:
     loaded_at: int
     value: Decimal | None = None
     session_hint: str | None = None
+    device_class: str | None = None
+    client_id: str | None = None
     source: str = "web"
     is_retold: bool = False
 
@@ -60,14 +62,14 @@ _EVENTS = {
     "at": _INSTANT,
     "loaded_at": _INSTANT,
     "value": pa.decimal128(18, 4),
-    **dict.fromkeys(["session_hint", "source"], pa.string()),
+    **dict.fromkeys(["session_hint", "device_class", "client_id", "source"], pa.string()),
     "is_retold": pa.bool_(),
 }
 
 
 def random_log(seed: int, most: int = 40, people: int = 3) -> list[Given]:
     """Up to `most` events in no order; ids fall as times rise: an order by id would show."""
-    rng = random.Random(seed)
+    rng, of_devices = random.Random(seed), random.Random(-1 - seed)
     at, log = START + rng.randrange(DAY), []
     for number in range(rng.randrange(1, most)):
         at += rng.choice(STEPS)
@@ -86,6 +88,8 @@ def random_log(seed: int, most: int = 40, people: int = 3) -> list[Given]:
                 if kind in ("purchase", "like")
                 else None,
                 session_hint=rng.choice([None, "s1", "s2"]),
+                device_class=of_devices.choice([None, "mobile", "mobile", "tablet", "desktop"]),
+                client_id=of_devices.choice([None, "c1", "c2", "d1", "d2"]),
             )
         )
     rng.shuffle(log)

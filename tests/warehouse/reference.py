@@ -131,21 +131,22 @@ def check_interests(
     found: Row,
     events: Sequence[Event],
     at: int,
-    categories: Mapping[str, Sequence[str]],
+    tags_of: Mapping[str, Sequence[str]],
     everybody: Sequence[Event],
+    tags: str = "categories",
 ) -> None:
-    """Categories by Σ 2^(−age / half-life), heaviest first, ten at most."""
+    """Tags of items by Σ 2^(−age / half-life), heaviest first, ten at most."""
     evidence: dict[str, list[int]] = defaultdict(list)
     for one in window(events, at, None):
-        for category in set(categories.get(one.item, [])):
-            evidence[category].append(one.at)
+        for tag in set(tags_of.get(one.item, [])):
+            evidence[tag].append(one.at)
     weights = {
-        category: math.fsum(2 ** ((then - at) / (HALF_LIFE_DAYS * DAY)) for then in times)
-        for category, times in evidence.items()
+        tag: math.fsum(2 ** ((then - at) / (HALF_LIFE_DAYS * DAY)) for then in times)
+        for tag, times in evidence.items()
     }
     total = math.fsum(weights.values())
-    shares = {category: weight / total for category, weight in weights.items()}
-    listed = found["categories"]
+    shares = {tag: weight / total for tag, weight in weights.items()}
+    listed = found[tags]
     assert len(listed) == len(set(listed)) == min(len(shares), INTERESTS)
     np.testing.assert_allclose(found["shares"], [shares[one] for one in listed], rtol=1e-9)
     assert found["event_counts"] == [len(evidence[one]) for one in listed]
@@ -156,8 +157,8 @@ def check_interests(
     usual: dict[str, int] = defaultdict(int)
     for one in everybody:
         if one.entered_at <= midnight:
-            for category in set(categories.get(one.item, [])):
-                usual[category] += 1
+            for tag in set(tags_of.get(one.item, [])):
+                usual[tag] += 1
     whole = sum(usual.values()) + 1
     np.testing.assert_allclose(
         found["lifts"], [shares[one] * whole / (usual[one] + 1) for one in listed], rtol=1e-9

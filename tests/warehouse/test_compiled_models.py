@@ -30,6 +30,7 @@ from profilestore.sql_functions import register
 Run = Callable[..., list[dict[str, Any]]]
 
 CATEGORIES = {"i1": ["a"], "i2": ["a", "b"], "i3": ["b", "c", "b"], "i4": []}
+BRANDS = {"i1": ["A"], "i2": ["A"], "i3": ["B"], "i4": []}
 # Steps between events that meet at the edges of windows.
 STEPS = st.sampled_from([0, 1, HOUR, SECOND]) | st.sampled_from([1, 6, 7, 23, 30, 60, 90, 275]).map(
     lambda days: days * DAY
@@ -78,8 +79,18 @@ def run(warehouse: Any) -> Iterator[Run]:
     with duckdb.connect(":memory:") as connection:
         connection.execute("SET TimeZone = 'UTC'; ATTACH ':memory:' AS lake")
         items = pa.table(
-            {"item_id": list(CATEGORIES), "categories": list(CATEGORIES.values())},
-            pa.schema({"item_id": pa.string(), "categories": pa.list_(pa.string())}),
+            {
+                "item_id": list(CATEGORIES),
+                "categories": list(CATEGORIES.values()),
+                "brand": [next(iter(own), None) for own in BRANDS.values()],
+            },
+            pa.schema(
+                {
+                    "item_id": pa.string(),
+                    "categories": pa.list_(pa.string()),
+                    "brand": pa.string(),
+                }
+            ),
         )
         connection.register("given_items", items)
         connection.execute("CREATE TABLE lake.main.int_items AS FROM given_items")
@@ -144,6 +155,23 @@ def test_user_interests(run: Run, events: list[Event]) -> None:
             if any(one.entered_at <= at and CATEGORIES[one.item] for one in own):
                 assert found is not None
                 check_interests(found, own, at, CATEGORIES, events)
+            else:
+                assert found is None
+
+
+@shared_connection
+@given(events=small_logs())
+def test_user_brands(run: Run, events: list[Event]) -> None:
+    """At midnights: what was learned on a day shows at its end."""
+    rows = run("user_brands", events)
+    as_of = AsOf(rows, "user_id")
+    for person, own in by(lambda one: one.user, events).items():
+        for midnight in {-(-at // DAY) * DAY for at in probes(own, ())}:
+            found = as_of(person, midnight)
+            if any(one.entered_at <= midnight and BRANDS[one.item] for one in own):
+                assert found is not None
+                assert found["event_timestamp"] % DAY == 0
+                check_interests(found, own, midnight, BRANDS, events, "brands")
             else:
                 assert found is None
 

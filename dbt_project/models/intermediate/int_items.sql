@@ -1,7 +1,10 @@
 with catalogue as (
     {{ union_packs(
         'items',
-        {'item_id': 'varchar', 'title': 'varchar', 'categories': 'varchar[]', 'release_year': 'integer'},
+        {
+            'item_id': 'varchar', 'title': 'varchar', 'brand': 'varchar', 'categories': 'varchar[]',
+            'description': 'varchar', 'release_year': 'integer',
+        },
         without=var('packs_without_items'),
     ) }}
 ),
@@ -20,7 +23,9 @@ seen as (
 select
     coalesce(one_row_each.item_id, seen.item_id) as item_id,
     one_row_each.title,
+    one_row_each.brand,
     coalesce(one_row_each.categories, []) as categories,
+    one_row_each.description,
     one_row_each.release_year
 from one_row_each
 full outer join seen on one_row_each.item_id = seen.item_id

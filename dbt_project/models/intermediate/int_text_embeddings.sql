@@ -2,8 +2,8 @@
 -- A text is embedded once: an item's as it is, what people write by its words, of which there are
 -- soon no new ones. What nobody says any more stays: it may be said again.
 with texts as (
-    select {{ item_text('title', 'categories') }} as text
-    from {{ ref('int_items') }}
+    select {{ item_text('items') }} as text
+    from {{ ref('int_items') }} as items
     union
     select unnest({{ words_of('text') }}) as text
     from {{ ref('int_events_canonical') }}

@@ -11,6 +11,9 @@ with events as (
 told as (
     select
         events.*,
+        {{ device_class('events.device') | indent(8) }} as device_class,
+        -- An app tells its device; a browser is known by its cookie.
+        coalesce(events.device_id, events.anonymous_id) as client_id,
         identities.user_id as person_id,
         identities.since,
         coalesce(
@@ -29,6 +32,8 @@ select
     event_timestamp,
     loaded_at,
     value,
+    device_class,
+    client_id,
     session_hint,
     source,
     false as is_retold
@@ -43,6 +48,8 @@ select
     event_timestamp,
     greatest(loaded_at, since) as loaded_at,
     value,
+    device_class,
+    client_id,
     session_hint,
     source,
     true as is_retold

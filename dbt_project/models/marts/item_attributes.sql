@@ -12,6 +12,7 @@ select
     log_start.event_timestamp,
     log_start.event_timestamp as loaded_at,
     items.title,
+    items.brand,
     items.categories,
     items.release_year
 from items

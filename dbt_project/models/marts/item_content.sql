@@ -14,5 +14,5 @@ select
     texts.embedding as content_vector
 from items
 inner join {{ ref('int_text_embeddings') }} as texts
-    on {{ item_text('items.title', 'items.categories') }} = texts.text
+    on {{ item_text('items') }} = texts.text
 cross join log_start

@@ -17,6 +17,13 @@ tags as (
         'keyword' as tag_kind,
         unnest(keywords) as tag
     from {{ ref('item_keywords') }}
+    union all
+    select
+        item_id,
+        'brand' as tag_kind,
+        brand as tag
+    from {{ ref('int_items') }}
+    where brand is not null
 ),
 
 item_days as (

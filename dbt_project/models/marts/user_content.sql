@@ -28,7 +28,7 @@ items as (
         items.item_id,
         texts.number
     from {{ ref('int_items') }} as items
-    inner join texts on {{ item_text('items.title', 'items.categories') }} = texts.text
+    inner join texts on {{ item_text('items') }} = texts.text
 ),
 
 written as (

@@ -20,6 +20,16 @@ where
     or (len({{ column }}) < {{ kept }} and abs(list_sum({{ column }}) - 1) > 1e-9)
 {% endtest %}
 
+{# Columns that are shares of one whole, or that are all null. #}
+{% test mix_adds_up(model, columns) %}
+select *
+from {{ model }}
+where
+    abs({{ columns | join(' + ') }} - 1) > 1e-9
+    or least({{ columns | join(', ') }}) < 0
+    or coalesce({{ columns | join(', ') }}) is null <> ({{ columns | join(' + ') }} is null)
+{% endtest %}
+
 {% test parallel_lists(model, columns) %}
 select *
 from {{ model }}

@@ -33,7 +33,7 @@ where
 select items.item_id
 from {{ ref('int_items') }} as items
 anti join {{ model }} as contents on items.item_id = contents.item_id
-where items.title is not null or len(items.categories) > 0
+where items.title is not null or len(items.categories) > 0 or items.description is not null
 {% endtest %}
 
 {% test falls_along(model, column) %}

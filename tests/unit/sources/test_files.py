@@ -178,13 +178,13 @@ def test_the_example_of_the_guide_runs(
     assert json.loads(events[3]["context"]) == {"shop": "Berlin", "device": "till"}
     assert {row["event_type"] for row in events} == {"purchase"}
     assert all(row["loaded_at"] is None and row["session_hint"] is None for row in events)
+    untold = {"title": None, "brand": None, "description": None, "released_year": None}
+    bread = {"title": "A Year of Bread", "categories": ["cooking", "baking"], "released_year": 2024}
+    salt = {"title": "Salt", "categories": ["cooking"], "released_year": 2019}
     assert rows(log, "items") == [
-        {
-            **{"item_id": "B-1", "title": "A Year of Bread"},
-            **{"categories": ["cooking", "baking"], "released_year": 2024},
-        },
-        {"item_id": "B-2", "title": "Salt", "categories": ["cooking"], "released_year": 2019},
-        {"item_id": "B-3", "title": None, "categories": [], "released_year": None},
+        {**untold, "item_id": "B-1", **bread},
+        {**untold, "item_id": "B-2", **salt},
+        {**untold, "item_id": "B-3", "categories": []},
     ]
 
 
@@ -326,13 +326,22 @@ def test_a_catalogue_keeps_items_nobody_touched(
     folder = logs(
         {
             "a.csv": "who,what,at\na,x,2026-01-01\na,,2026-01-01\n",
-            "i.jsonl": '{"id": "x", "c": ["a", " ", "b "], "y": "1999-05-01"}\n{"id": "z"}\n',
+            "i.jsonl": '{"id": "x", "c": ["a", " ", "b "], "y": "1999-05-01", "maker": "Acme",'
+            ' "about": "Long."}\n{"id": "z"}\n',
         },
-        items={"files": "i.jsonl", "columns": {"item": "id", "categories": "c", "released": "y"}},
+        items={
+            "files": "i.jsonl",
+            "columns": {
+                **{"item": "id", "brand": "maker", "categories": "c"},
+                **{"description": "about", "released": "y"},
+            },
+        },
     )
+    told = {"brand": "Acme", "categories": ["a", "b"], "description": "Long."}
+    untold = {"brand": None, "categories": [], "description": None}
     assert rows(write(folder), "items") == [
-        {"item_id": "x", "title": None, "categories": ["a", "b"], "released_year": 1999},
-        {"item_id": "z", "title": None, "categories": [], "released_year": None},
+        {"item_id": "x", "title": None, **told, "released_year": 1999},
+        {"item_id": "z", "title": None, **untold, "released_year": None},
     ]
 
 

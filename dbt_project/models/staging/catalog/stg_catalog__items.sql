@@ -9,6 +9,8 @@ read as (
         {{ csv_cell('item_id') }} as item_id,
         {{ normal_text(csv_cell('title')) }} as title,
         {{ csv_cell('category') }} as category,
+        {{ normal_text(csv_cell('brand')) }} as brand,
+        {{ normal_text(csv_cell('description')) }} as description,
         {{ instant(csv_cell('available_from')) }} as available_from,
         {{ instant(csv_cell('updated_at')) }} as updated_at
     from lines
@@ -19,7 +21,9 @@ read as (
 select
     item_id,
     title,
+    brand,
     case when category is null then []::varchar[] else [category] end as categories,
+    description,
     year(available_from)::integer as release_year
 from read
 where item_id is not null

@@ -1,6 +1,8 @@
 select
     item_id,
     title,
+    brand,
     categories,
+    description,
     released_year::integer as release_year
 from {{ source('files', 'items') }}
