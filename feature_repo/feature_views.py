@@ -210,7 +210,7 @@ item_popularity = FeatureView(
         created_timestamp_column="loaded_at",
     ),
     online=True,
-    description="One row per item and instant at which a value changes: when an event enters a window, and when it leaves. How much an item is turned to, exact at every instant.",
+    description="One row per item and full hour (UTC) at which a value changes: when an event enters a window, at the full hour at or after the instant at which it has happened and is known, and when it leaves (the variable window_grains). How much an item is turned to.",
     owner="analytics",
     tags={"block": "popularity", "purposes": "profile, recommendation"},
 )
@@ -396,7 +396,7 @@ item_statistics = FeatureView(
         created_timestamp_column="loaded_at",
     ),
     online=True,
-    description="One row per item and full hour (UTC) at which a value changes: an event counts from the full hour at or after the instant at which it has happened and is known, and leaves a window at the first full hour after. What happens to an item, by kind, and who it is for.",
+    description="One row per item and full hour (UTC) at which a value changes: an event counts from the full hour at or after the instant at which it has happened and is known, and leaves a window at the first full hour or midnight after (the variable window_grains). What happens to an item, by kind, and who it is for.",
     owner="analytics",
     tags={"block": "statistics", "purposes": "profile, recommendation"},
 )
@@ -474,7 +474,7 @@ user_activity = FeatureView(
         created_timestamp_column="loaded_at",
     ),
     online=True,
-    description="One row per user and instant at which a value changes: when an event enters a window, which is when it has happened and is known, and when it leaves. How much a person does, exact at every instant.",
+    description="One row per user and instant at which a value changes: when an event enters a window, which is when it has happened and is known, and when it leaves (the variable window_grains: up to an hour later, or a day). How much a person does.",
     owner="analytics",
     tags={"block": "activity", "purposes": "profile, recommendation"},
 )
@@ -786,7 +786,7 @@ user_behaviour = FeatureView(
         created_timestamp_column="loaded_at",
     ),
     online=True,
-    description="One row per user and instant at which a value changes: when an event enters a window, which is when it has happened and is known, and when it leaves. What a person does, by kind (var event_kinds). A window of a day and more reaches back up to the full hour: its events leave it at the first full hour, which halves the rows; the hour is exact.",
+    description="One row per user and instant at which a value changes: when an event enters a window, which is when it has happened and is known, and when it leaves. What a person does, by kind (var event_kinds). A longer window reaches back to the full hour or midnight before (the variable window_grains), which bounds the rows; the hour is exact.",
     owner="analytics",
     tags={"block": "behaviour", "purposes": "profile, recommendation"},
 )
@@ -954,7 +954,7 @@ user_devices = FeatureView(
         created_timestamp_column="loaded_at",
     ),
     online=True,
-    description="One row per user and instant at which a value changes. What a person is about on: the mix of kinds of device, and how many there are. A browser whose cookies are cleared counts as another.",
+    description="One row per user and instant at which a value changes; the window of 30 days reaches back to the midnight before (the variable window_grains). What a person is about on: the mix of kinds of device, and how many there are. A browser whose cookies are cleared counts as another.",
     owner="analytics",
     tags={"block": "devices", "purposes": "profile, recommendation"},
 )

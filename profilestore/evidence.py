@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +15,12 @@ from numpy.typing import NDArray
 Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Ints = NDArray[np.int64]
-Number = TypeVar("Number", np.float64, np.int64)
+
+EVER = int(np.iinfo(np.int64).min)
+"""Before all steps."""
 
 _CELLS = 2**20
-"""States of tags that are held at once: steps times tags."""
+"""States of tags that are held at once: rows times tags."""
 
 
 def decay(happened: Ints, half_life: int) -> Doubles:
@@ -35,7 +36,9 @@ def decay(happened: Ints, half_life: int) -> Doubles:
     return np.exp2((happened - happened[:1]) / half_life)
 
 
-def running_means(vectors: Singles, which: Ints, weights: Doubles, steps: Ints) -> Singles:
+def running_means(
+    vectors: Singles, which: Ints, weights: Doubles, steps: Ints, since: int = EVER
+) -> Singles:
     """The weighted mean of all vectors up to each step.
 
     Args:
@@ -43,26 +46,27 @@ def running_means(vectors: Singles, which: Ints, weights: Doubles, steps: Ints) 
         which: [evidence] rows of `vectors`.
         weights: [evidence], above 0.
         steps: [evidence], rising.
+        since: from which step on means are wanted.
 
     Returns:
-        [distinct steps, dimensions].
+        [distinct steps from `since` on, dimensions].
     """
-    starts = step_starts(steps)
-    if not len(starts):
+    starts = np.append(0, step_ends(steps)[:-1] + 1)
+    if not len(steps):
         return np.empty((0, vectors.shape[1]), np.float32)
+    # From the first step on, wherever means begin to be wanted: the last digit is the same.
     parts = vectors[which] * weights[:, None]
     sums = np.cumsum(np.add.reduceat(parts, starts, axis=0), axis=0)
     totals = np.cumsum(np.add.reduceat(weights, starts))
-    means: Singles = (sums / totals[:, None]).astype(np.float32)
+    wanted = steps[starts] >= since
+    means: Singles = (sums[wanted] / totals[wanted, None]).astype(np.float32)
     return means
 
 
-def step_starts(steps: Ints) -> Ints:
-    """Where each distinct step begins."""
-    if not len(steps):
-        return np.empty(0, np.int64)
-    starts: Ints = np.flatnonzero(np.concatenate(([True], steps[1:] != steps[:-1])))
-    return starts
+def step_ends(steps: Ints) -> Ints:
+    """The place of the last piece of each distinct step."""
+    ends: Ints = np.flatnonzero(np.append(steps[1:] != steps[:-1], len(steps) > 0))
+    return ends
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,9 @@ class Tags:
     certainty: Doubles
 
 
-def running_tags(tags: Ints, weights: Doubles, happened: Ints, steps: Ints, kept: int) -> Tags:
+def running_tags(
+    tags: Ints, weights: Doubles, happened: Ints, steps: Ints, kept: int, since: int = EVER
+) -> Tags:
     """The heaviest tags after each step.
 
     Args:
@@ -99,8 +105,9 @@ def running_tags(tags: Ints, weights: Doubles, happened: Ints, steps: Ints, kept
         happened: [evidence].
         steps: [evidence], rising.
         kept: how many tags of a step, at most.
+        since: from which step on tags are wanted.
     """
-    blocks = list(_blocks(tags, weights, happened, steps, kept))
+    blocks = list(_blocks(tags, weights, happened, steps, kept, since))
     return Tags(
         *(np.concatenate([getattr(one, field.name) for one in blocks]) for field in fields(Tags))
     )
@@ -156,66 +163,109 @@ class Population:
         return shares
 
 
-def _blocks(tags: Ints, weights: Doubles, happened: Ints, steps: Ints, kept: int) -> Iterator[Tags]:
-    """As `running_tags`, so many steps at a time that memory stays small."""
-    names, tag = np.unique(tags, return_inverse=True)
-    count = len(names)
-    starts = np.append(step_starts(steps), len(steps))
-    weight, events = np.zeros(count), np.zeros(count, np.int64)
-    first = np.full(count, np.iinfo(np.int64).max)
-    last = np.full(count, np.iinfo(np.int64).min)
-    total, squares = 0.0, 0.0
-    height = max(1, _CELLS // max(count, 1))
+def _blocks(
+    tags: Ints, weights: Doubles, happened: Ints, steps: Ints, kept: int, since: int
+) -> Iterator[Tags]:
+    """As `running_tags`, so many rows at a time that memory stays small."""
     yield _none()
-    for low in range(0, len(starts) - 1, height):
-        high = min(low + height, len(starts) - 1)
-        rows = slice(starts[low], starts[high])
-        inside = np.searchsorted(starts[low : high + 1], np.arange(len(steps))[rows], "right") - 1
-        at = (inside, tag[rows])
-        shape = (high - low, count)
-        weight_now = _running(weight, shape, at, weights[rows])
-        events_now = _running(events, shape, at, np.ones(len(inside), np.int64))
-        first_now, last_now = np.tile(first, (shape[0], 1)), np.tile(last, (shape[0], 1))
-        np.minimum.at(first_now, at, happened[rows])
-        np.maximum.at(last_now, at, happened[rows])
-        first_now = np.minimum.accumulate(first_now, axis=0)
-        last_now = np.maximum.accumulate(last_now, axis=0)
-        begins = starts[low:high] - starts[low]
-        totals = _summed(total, np.add.reduceat(weights[rows], begins))
-        square = _summed(squares, np.add.reduceat(weights[rows] ** 2, begins))
+    names, tag = np.unique(tags, return_inverse=True)
+    row = _rows(tag, steps)
+    order = np.argsort(row, kind="stable")
+    tag, happened, steps, row = (one[order] for one in (tag, happened, steps, row))
+    weights = weights[order]
+    sums = _Sums.of_nothing(len(names))
+    early = int(np.searchsorted(steps, since))
+    sums.add(tag[:early], weights[:early], happened[:early])
+    totals, squares = np.cumsum(weights), np.cumsum(weights**2)
+    ends = np.append(step_ends(row), -1)
+    first_row = row[early] if early < len(row) else len(ends) - 1
+    height = max(1, _CELLS // max(len(names), 1))
+    for low in range(first_row, len(ends) - 1, height):
+        high = min(low + height, len(ends) - 1)
+        pieces = slice(ends[low - 1] + 1, ends[high - 1] + 1)
+        running = sums.after_each(
+            high - low, row[pieces] - low, tag[pieces], weights[pieces], happened[pieces]
+        )
+        # A step's last row is whole.
+        whole = np.flatnonzero(np.isin(ends[low:high], step_ends(steps)))
+        end = ends[low:high][whole]
+        weight, events = running.weight[whole], running.events[whole]
         # Equal evidence may add up to another last digit, in another order of learning.
         with np.errstate(divide="ignore"):
-            order = np.argsort(-np.round(np.log2(weight_now), 9), axis=1, kind="stable")
-        order = order[:, :kept]
-        step, place = np.nonzero(np.take_along_axis(events_now, order, axis=1))
-        chosen = order[step, place]
+            heaviest = np.argsort(-np.round(np.log2(weight), 9), axis=1, kind="stable")[:, :kept]
+        step, place = np.nonzero(np.take_along_axis(events, heaviest, axis=1))
+        chosen = heaviest[step, place]
         yield Tags(
-            steps[starts[low:high]][step],
+            steps[end][step],
             place + 1,
             names[chosen],
-            weight_now[step, chosen] / totals[step],
-            events_now[step, chosen],
-            first_now[step, chosen],
-            last_now[step, chosen],
-            (totals**2 / square)[step],
+            weight[step, chosen] / totals[end][step],
+            events[step, chosen],
+            running.first[whole][step, chosen],
+            running.last[whole][step, chosen],
+            (totals[end] ** 2 / squares[end])[step],
         )
-        weight, events, first, last = weight_now[-1], events_now[-1], first_now[-1], last_now[-1]
-        total, squares = totals[-1], square[-1]
+        sums = running.last_row()
 
 
-def _running(
-    so_far: NDArray[Number], shape: tuple[int, int], at: tuple[Ints, Ints], amounts: NDArray[Number]
-) -> NDArray[Number]:
-    """[steps, tags]: what `so_far` [tags] comes to when `amounts` are added `at` their places."""
-    cells = np.zeros(shape, amounts.dtype)
-    np.add.at(cells, at, amounts)
-    cells[0] += so_far
-    return np.cumsum(cells, axis=0)
+def _rows(tag: Ints, steps: Ints) -> Ints:
+    """[evidence] rows such that no tag comes twice in one, and no row has two steps: what is summed
+    row by row is then summed piece by piece."""
+    by_tag = np.lexsort((tag, steps))
+    again = (np.diff(tag[by_tag], prepend=-1) == 0) & (np.diff(steps[by_tag], prepend=0) == 0)
+    place = np.arange(len(tag))
+    times = np.empty(len(tag), np.int64)
+    times[by_tag] = place - np.maximum.accumulate(np.where(again, 0, place))
+    by_time = np.lexsort((times, steps))
+    new = np.diff(times[by_time], prepend=-1) != 0
+    new |= np.diff(steps[by_time], prepend=EVER) != 0
+    rows = np.empty(len(tag), np.int64)
+    rows[by_time] = np.cumsum(new) - 1
+    return rows
 
 
-def _summed(so_far: float, amounts: Doubles) -> Doubles:
-    # As in one go: how steps fall into blocks must not show in the last digit.
-    return np.cumsum(np.concatenate(([so_far], amounts)))[1:]
+@dataclass
+class _Sums:
+    """What the evidence on each tag comes to: [tags], or [rows, tags] after each of several."""
+
+    weight: Doubles
+    events: Ints
+    first: Ints
+    last: Ints
+
+    @classmethod
+    def of_nothing(cls, *shape: int) -> _Sums:
+        bounds = np.iinfo(np.int64)
+        return cls(
+            np.zeros(shape),
+            np.zeros(shape, np.int64),
+            np.full(shape, bounds.max),
+            np.full(shape, bounds.min),
+        )
+
+    def add(self, at: Ints | tuple[Ints, Ints], weights: Doubles, happened: Ints) -> None:
+        np.add.at(self.weight, at, weights)
+        np.add.at(self.events, at, 1)
+        np.minimum.at(self.first, at, happened)
+        np.maximum.at(self.last, at, happened)
+
+    def after_each(
+        self, rows: int, row: Ints, tag: Ints, weights: Doubles, happened: Ints
+    ) -> _Sums:
+        """[rows, tags]: when pieces are added to these [tags] row by row."""
+        after = self.of_nothing(rows + 1, len(self.weight))
+        after.weight[0], after.events[0] = self.weight, self.events
+        after.first[0], after.last[0] = self.first, self.last
+        after.add((row + 1, tag), weights, happened)
+        return _Sums(
+            np.cumsum(after.weight, axis=0)[1:],
+            np.cumsum(after.events, axis=0)[1:],
+            np.minimum.accumulate(after.first, axis=0)[1:],
+            np.maximum.accumulate(after.last, axis=0)[1:],
+        )
+
+    def last_row(self) -> _Sums:
+        return _Sums(self.weight[-1], self.events[-1], self.first[-1], self.last[-1])
 
 
 def _none() -> Tags:

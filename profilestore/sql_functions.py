@@ -4,12 +4,12 @@ Arrow arrays.
     embed_text(VARCHAR) -> FLOAT[]
     hold_vectors(FLOAT[][]) -> BIGINT: keeps them under a number made from what they are
     running_means(held BIGINT, which BIGINT[], amounts DOUBLE[], happened BIGINT[], steps BIGINT[],
-        half_life BIGINT) -> STRUCT(mean FLOAT[], recent FLOAT[])[]
+        since BIGINT, half_life BIGINT) -> STRUCT(mean FLOAT[], recent FLOAT[])[]
     hold_population(STRUCT(tag VARCHAR, since BIGINT, events BIGINT, kind_events BIGINT)[])
         -> BIGINT: keeps it likewise
-    running_tags(held BIGINT, tags VARCHAR[], happened BIGINT[], steps BIGINT[], half_life BIGINT,
-        kept BIGINT) -> STRUCT(step BIGINT, tags VARCHAR[], shares DOUBLE[], lifts DOUBLE[],
-        confidences DOUBLE[], events BIGINT[], first BIGINT[], last BIGINT[])[]
+    running_tags(held BIGINT, tags VARCHAR[], happened BIGINT[], steps BIGINT[], since BIGINT,
+        half_life BIGINT, kept BIGINT) -> STRUCT(step BIGINT, tags VARCHAR[], shares DOUBLE[],
+        lifts DOUBLE[], confidences DOUBLE[], events BIGINT[], first BIGINT[], last BIGINT[])[]
 
 What they compute: `profilestore.text_embedding`, `profilestore.evidence`. The text may be null,
 which gives a null; nothing else may.
@@ -66,14 +66,14 @@ def register(connection: DuckDBPyConnection) -> None:
         (
             "running_means",
             _running_means,
-            ["BIGINT", "BIGINT[]", "DOUBLE[]", "BIGINT[]", "BIGINT[]", "BIGINT"],
+            ["BIGINT", "BIGINT[]", "DOUBLE[]", "BIGINT[]", "BIGINT[]", "BIGINT", "BIGINT"],
             f"STRUCT(mean {_VECTOR}, recent {_VECTOR})[]",
         ),
         ("hold_population", _hold_population, [_POPULATION], "BIGINT"),
         (
             "running_tags",
             _running_tags,
-            ["BIGINT", "VARCHAR[]", "BIGINT[]", "BIGINT[]", "BIGINT", "BIGINT"],
+            ["BIGINT", "VARCHAR[]", "BIGINT[]", "BIGINT[]", "BIGINT", "BIGINT", "BIGINT"],
             _TAGS,
         ),
     ):
@@ -112,18 +112,20 @@ def _running_means(
     amounts: pa.ChunkedArray,
     happened: pa.ChunkedArray,
     steps: pa.ChunkedArray,
+    since: pa.ChunkedArray,
     half_life: pa.ChunkedArray,
 ) -> pa.Array:
     means, recent = [], []
-    for number, own, amount, at, step, half in zip(
+    for number, own, amount, at, step, start, half in zip(
         held.to_pylist(),
         *map(_numbers, (which, amounts, happened, steps)),
+        since.to_pylist(),
         half_life.to_pylist(),
         strict=True,
     ):
         vectors = _taken(_vectors_held, number)
-        means.append(running_means(vectors, own, amount, step))
-        recent.append(running_means(vectors, own, amount * decay(at, half), step))
+        means.append(running_means(vectors, own, amount, step, start))
+        recent.append(running_means(vectors, own, amount * decay(at, half), step, start))
     nothing = np.empty((0, DIMENSIONS), np.float32)
     rows = pa.StructArray.from_arrays(
         [
@@ -151,6 +153,7 @@ def _running_tags(
     tags: pa.ChunkedArray,
     happened: pa.ChunkedArray,
     steps: pa.ChunkedArray,
+    since: pa.ChunkedArray,
     half_life: pa.ChunkedArray,
     kept: pa.ChunkedArray,
 ) -> pa.Array:
@@ -164,12 +167,14 @@ def _running_tags(
     people = zip(
         _numbers(pa.ListArray.from_arrays(whole.offsets, numbers)),
         *map(_numbers, (happened, steps)),
+        since.to_pylist(),
         half_life.to_pylist(),
         kept.to_pylist(),
         strict=True,
     )
     found = [
-        running_tags(tag, decay(at, half), at, step, most) for tag, at, step, half, most in people
+        running_tags(tag, decay(at, half), at, step, most, start)
+        for tag, at, step, start, half, most in people
     ]
     every = Tags(*(np.concatenate([getattr(one, of.name) for one in found]) for of in fields(Tags)))
     (population,) = set(held.to_pylist())

@@ -14,20 +14,45 @@
 {{ (var('interest_half_life_days') | float * 86400000000) | int }}
 {%- endmacro %}
 
+{#
+What people did, by when it shows: rows with user_id, item_id, text, happened, learned and shown
+(microseconds), and since when a row of the person's is wanted.
+
+Arguments
+    grain    see `shown_at`
+    touched  rows with user_id and since: only these people. By default all, since ever
+#}
+{% macro people_events(grain, touched=none) -%}
+select
+    events.user_id,
+    events.item_id,
+    events.text,
+    epoch_us(events.event_timestamp) as happened,
+    epoch_us(events.loaded_at) as learned,
+    {{ shown_at('events.event_timestamp', 'events.loaded_at', grain) }} as shown,
+    {{ 'epoch_us(touched.since)' if touched else '-9223372036854775807' }} as since
+from {{ ref('int_user_events') }} as events
+{%- if touched %}
+inner join {{ touched }} as touched on events.user_id = touched.user_id
+{%- endif %}
+where {{ is_in_group('events.user_id') }}
+{%- endmacro %}
+
 {# Of each person the instants at which evidence shows, and when the latest-learned of what had shown
    by then was learned: a row a person, with two lists that run in parallel. #}
 {% macro instants_of_evidence(evidence) -%}
 select
     user_id,
-    list(shown order by shown) as shown,
-    list(learned order by shown) as learned
+    list(shown order by shown) filter (where shown >= since) as shown,
+    list(learned order by shown) filter (where shown >= since) as learned
 from (
     select
         user_id,
+        since,
         shown,
         max(max(learned)) over (partition by user_id order by shown) as learned
     from {{ evidence }}
-    group by user_id, shown
+    group by user_id, since, shown
 ) as each_instant
 group by user_id
 {%- endmacro %}
@@ -36,7 +61,7 @@ group by user_id
 A person's heaviest tags at each instant at which evidence shows.
 
 Arguments
-    events    name of a CTE with user_id, item_id, happened, shown and learned (microseconds)
+    events    name of a CTE, see `people_events`
     items     name of a CTE with item_id and tags, a list: an event is evidence for each of them
     kind      what the tags are, as population_interests_daily calls them
     kept      how many tags, at most
@@ -52,7 +77,8 @@ with evidence as (
         unnest(items.tags) as tag,
         events.happened,
         events.learned,
-        events.shown
+        events.shown,
+        events.since
     from {{ events }} as events
     inner join {{ items }} as items on events.item_id = items.item_id
 ),
@@ -70,11 +96,12 @@ population as (
 people as (
     select
         user_id,
+        since,
         list_sort(list(struct_pack(
             shown := shown, entered := greatest(happened, learned), happened := happened, tag := tag
         ))) as pieces
     from evidence
-    group by user_id
+    group by user_id, since
 ),
 
 instants as (
@@ -84,6 +111,7 @@ instants as (
 lists as (
     select
         user_id,
+        since,
         [piece.tag for piece in pieces] as tags,
         [piece.happened for piece in pieces] as happened,
         [piece.shown for piece in pieces] as shown
@@ -99,6 +127,7 @@ states as (
             lists.tags,
             lists.happened,
             lists.shown,
+            lists.since,
             {{ interest_half_life() }}::bigint,
             {{ kept }}::bigint
         )) as state

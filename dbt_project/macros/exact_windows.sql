@@ -23,15 +23,17 @@ Arguments
     sums      {name: SQL expression that is summed over the rows}, exact types only
     touched   rows with `entity` and since: only these entities, and only their rows from since on.
               By default all
-    grain     'hour' or 'day': the moments of leaving are rounded up to it, which bounds the rows;
-              a window then reaches back up to that much further. By default they are exact.
+    grains    {suffix: 'hour' or 'day'}: the moments of leaving are rounded up to it, which bounds the
+              rows; a window then reaches back up to that much further. By default they are exact.
+    enters_at 'hour' or 'day': the moments of entering are rounded up to it, and what enters and leaves
+              together is one move. By default they are exact.
 
 Returns a query with one row per entity and instant of change:
     <entity>, event_timestamp (the instant), loaded_at (when the latest-learned event it counts, or
     has counted, was learned; never after the instant), first_event_at, last_event_at,
     <name>_<suffix> for each sum and window, <name>_lifetime
 #}
-{% macro exact_windows(relation, entity, windows, sums, grain=none, touched=none) -%}
+{% macro exact_windows(relation, entity, windows, sums, grains={}, enters_at=none, touched=none) -%}
 {%- set enters, ends = 0, windows | length + 1 -%}
 {%- set spans = windows.keys() | list + ['lifetime'] -%}
 with entities as (
@@ -47,17 +49,44 @@ entries as (
         entities.nth,
         entities.since,
         epoch_us(events.event_timestamp) as happened,
+        epoch_us(events.event_timestamp) as first_happened,
         epoch_us(events.loaded_at) as learned,
-        epoch_us(greatest(events.event_timestamp, events.loaded_at)) as entered
+        {{ leaving_time(
+            'epoch_us(greatest(events.event_timestamp, events.loaded_at))', '0 seconds', enters_at
+        ) }} as entered
         {%- for name, expression in sums.items() %},
         coalesce({{ expression }}, 0) as {{ name }}
         {%- endfor %}
         {%- for suffix, interval in windows.items() %},
-        {{ leaving_time('epoch_us(events.event_timestamp)', interval, grain) }} as left_{{ suffix }}
+        {{ leaving_time('epoch_us(events.event_timestamp)', interval, grains.get(suffix)) }} as left_{{ suffix }}
         {%- endfor %}
     from {{ relation }} as events
     inner join entities on events.{{ entity }} = entities.{{ entity }}
 ),
+
+{%- if enters_at %}
+
+together as (
+    select
+        nth,
+        since,
+        entered,
+        max(happened) as happened,
+        min(first_happened) as first_happened,
+        max(learned) as learned
+        {%- for name in sums %},
+        sum({{ name }}) as {{ name }}
+        {%- endfor %}
+        {%- for suffix in windows %},
+        left_{{ suffix }}
+        {%- endfor %}
+    from entries
+    group by all
+),
+{%- set entries = 'together' %}
+{%- else %}
+{%- set entries = 'entries' %}
+{%- endif %}
 
 moves as (
     select
@@ -65,6 +94,7 @@ moves as (
         entered as instant,
         {{ enters }} as kind,
         happened,
+        first_happened,
         learned
         {%- for name in sums %},
         {{ name }}
@@ -73,7 +103,7 @@ moves as (
         left_{{ suffix }} > entered as counts_{{ suffix }}
         {%- endfor %},
         true as counts_lifetime
-    from entries
+    from {{ entries }}
     {%- if touched %}
     where entered >= since
     {#- What had entered before, and is still there, as one entering a window, just before. #}
@@ -84,6 +114,7 @@ moves as (
         since - 1 as instant,
         {{ enters }} as kind,
         max(happened) as happened,
+        min(first_happened) as first_happened,
         max(learned) as learned
         {%- for name in sums %},
         sum({{ name }}) as {{ name }}
@@ -91,7 +122,7 @@ moves as (
         {%- for other in spans %},
         {{ 'true' if other == suffix else 'false' }} as counts_{{ other }}
         {%- endfor %}
-    from entries
+    from {{ entries }}
     where
         entered < since
         {%- if suffix != 'lifetime' %}
@@ -100,16 +131,6 @@ moves as (
         {%- endif %}
     group by nth, since
     {%- endfor %}
-    {#- And the earliest of it, which adds nothing. #}
-    union all by name
-    select
-        nth,
-        since - 1 as instant,
-        {{ enters }} as kind,
-        min(happened) as happened
-    from entries
-    where entered < since
-    group by nth, since
     {%- endif %}
     {%- for suffix in windows %}
     union all by name
@@ -120,7 +141,7 @@ moves as (
         {%- for name in sums %},
         sum({{ name }}) as {{ name }}
         {%- endfor %}
-    from entries
+    from {{ entries }}
     where
         left_{{ suffix }} > entered
         and left_{{ suffix }} >= since
@@ -134,7 +155,7 @@ moves as (
         {%- for name in sums %},
         sum({{ name }}) as {{ name }}
         {%- endfor %}
-    from entries
+    from {{ entries }}
     group by nth
 ),
 
@@ -148,7 +169,7 @@ running as (
         max(nth * 18446744073709551616::hugeint + happened) over so_far
         - nth * 18446744073709551616::hugeint as latest_happened,
         nth * 18446744073709551616::hugeint
-        - max(nth * 18446744073709551616::hugeint - happened) over so_far as earliest_happened
+        - max(nth * 18446744073709551616::hugeint - first_happened) over so_far as earliest_happened
         {%- for name in sums %}
         {%- for suffix in windows %},
         sum(
@@ -211,6 +232,22 @@ where
     and before.instant >= entities.since
 {%- endmacro %}
 
+{# What the variable window_grains says of a window, for `grains` and `leaving_time`. #}
+{% macro window_grain(suffix) -%}
+{#- The linter (.sqlfluff) does not know what the variables say. -#}
+{%- set grain = 'hour' if linting is defined else var('window_grains')[suffix] -%}
+{{ return(none if grain == 'exact' else grain) }}
+{%- endmacro %}
+
+{# {suffix: its `window_grain`}. #}
+{% macro window_grains(suffixes) -%}
+{%- set grains = {} -%}
+{%- for suffix in suffixes -%}
+{%- do grains.update({suffix: window_grain(suffix)}) -%}
+{%- endfor -%}
+{{ return(grains) }}
+{%- endmacro %}
+
 {# When an event leaves a window, in microseconds: `interval` after it happened, rounded up to
    `grain`. #}
 {% macro leaving_time(happened, interval, grain=none) -%}
@@ -221,6 +258,6 @@ where
 {%- elif grain in grains -%}
 (({{ happened }} + {{ micros }} + {{ grains[grain] - 1 }}) // {{ grains[grain] }}) * {{ grains[grain] }}
 {%- else -%}
-{{ exceptions.raise_compiler_error("exact_windows: grain is '" ~ grain ~ "'; it can be none, 'hour' or 'day'.") }}
+{{ exceptions.raise_compiler_error("a window's grain is '" ~ grain ~ "'; it can be none, 'hour' or 'day'.") }}
 {%- endif -%}
 {%- endmacro %}

@@ -53,15 +53,20 @@ drop table difference_come
 
 {#
 `tail`: of each entity that is touched, the rows from the instant on since when it is, are replaced.
-Config: `entity`, the key column; `tail_time`, which time of a row is meant (event_timestamp);
-`with_items`, see `touched`.
+Config:
+    entity           the key column
+    tail_time        which time of a row is meant (event_timestamp)
+    with_items       name of a model of items: who did something with an item of which it now tells
+                     otherwise is touched too
+    with_population  {model, from, where}: rows from the first `from` on, of those rows of the model
+                     that changed, are touched too, whosesoever they are
 #}
 {% macro get_incremental_tail_sql(arguments) -%}
 {%- set target_relation = arguments['target_relation'] -%}
 {%- set names = arguments['dest_columns'] | map(attribute='quoted') | join(', ') -%}
 {%- set entity = config.require('entity') -%}
 delete from {{ target_relation }} as former
-using {{ touched(entity, config.get('with_items', false)) }} as touched
+using {{ touched(entity) }} as touched
 where
     former.{{ entity }} = touched.{{ entity }}
     and {{ config.get('tail_time', 'former.event_timestamp') }} >= touched.since;
@@ -70,9 +75,10 @@ insert into {{ target_relation }} ({{ names }}) select {{ names }} from {{ argum
 {%- endmacro %}
 
 {# The users, or items, about whom this build has learned something, and the first instant at which
-   that makes a difference. With items: also users who did something with an item that the catalogue
-   now tells otherwise. #}
-{% macro touched(entity, with_items=false) -%}
+   that makes a difference. `settings` are a mart's config, by default the present model's. #}
+{% macro touched(entity, settings=none) -%}
+{%- set settings = config if settings is none else settings -%}
+{%- set with_items, with_population = settings.get('with_items'), settings.get('with_population') -%}
 (
     select {{ entity }}, min(since) as since
     from (
@@ -83,7 +89,20 @@ insert into {{ target_relation }} ({{ names }}) select {{ names }} from {{ argum
         union all
         select {{ entity }}, greatest(event_timestamp, loaded_at) as since
         from {{ in_lake('int_user_events') }}
-        where item_id in (select item_id from {{ changes_of('int_items') }} where is_gone)
+        where item_id in (select item_id from {{ changes_of(with_items) }})
+        {%- endif %}
+        {%- if with_population and model.resource_type == 'model' %}
+        union all
+        select mart.{{ entity }}, changed.since
+        from {{ this }} as mart
+        cross join (
+            select min({{ with_population['from'] }}) as since
+            from {{ changes_of(with_population['model']) }}
+            {%- if with_population['where'] %}
+            where {{ with_population['where'] }}
+            {%- endif %}
+        ) as changed
+        where mart.event_timestamp >= changed.since
         {%- endif %}
     ) as learned
     group by {{ entity }}
@@ -91,16 +110,8 @@ insert into {{ target_relation }} ({{ names }}) select {{ names }} from {{ argum
 {%- endmacro %}
 
 {# Whether a row is about somebody who is touched. #}
-{% macro of_touched(entity, with_items=false) -%}
-{{ entity }} in (select touched.{{ entity }} from {{ touched(entity, with_items) }} as touched)
-{%- endmacro %}
-
-{# Whether a row is one that `tail` replaces. #}
-{% macro is_in_tail(rows, entity, with_items=false) -%}
-{{ rows }}.event_timestamp >= (
-    select touched.since from {{ touched(entity, with_items) }} as touched
-    where touched.{{ entity }} = {{ rows }}.{{ entity }}
-)
+{% macro of_touched(entity, settings=none) -%}
+{{ entity }} in (select touched.{{ entity }} from {{ touched(entity, settings) }} as touched)
 {%- endmacro %}
 
 {#
@@ -148,7 +159,7 @@ actor_id in (
 {%- for node in graph.nodes.values()
     if node.name == relation.identifier and node.config.get('incremental_strategy') == 'tail' -%}
 {%- set entity = node.config.get('entity') -%}
-{%- do conditions.append(of_touched(entity, node.config.get('with_items', false))) -%}
+{%- do conditions.append(of_touched(entity, node.config)) -%}
 {%- endfor -%}
 {%- endif -%}
 {{ return(

@@ -14,24 +14,59 @@ Arguments
     entity    name of the key column
     totals    {name: SQL expression over a move}, exact types only; null adds nothing
     highest   {name: SQL expression over a move}, integers from 0: the highest so far is told
+    tail      whether entities have a `since` (microseconds), and rows are wanted from then on only
 
 Returns a query with one row per entity and instant of a move:
     <entity>, event_timestamp (the instant), loaded_at (when the latest-learned of what has entered
     was learned), each total (0 where there was nothing), each highest (null where there was none)
 #}
-{% macro running_totals(moves, entities, entity, totals, highest={}) -%}
+{% macro running_totals(moves, entities, entity, totals, highest={}, tail=false) -%}
 {%- set highest = dict(highest, latest_learned='learned') -%}
+{%- if tail -%}
+-- What there was before is one move.
+with openings as (
+    select
+        moves.nth,
+        entities.since - 1 as instant
+        {%- for name, expression in highest.items() %},
+        max({{ expression }}) as opening_{{ name }}
+        {%- endfor %}
+        {%- for name, expression in totals.items() %},
+        sum({{ expression }}) as opening_{{ name }}
+        {%- endfor %}
+    from {{ moves }} as moves
+    inner join {{ entities }} as entities on moves.nth = entities.nth
+    where moves.instant < entities.since
+    group by moves.nth, entities.since
+),
+
+late_moves as (
+    select moves.* from {{ moves }} as moves
+    inner join {{ entities }} as entities on moves.nth = entities.nth
+    where moves.instant >= entities.since
+),
+
+all_moves as (
+    select * from openings
+    union all by name
+    select * from late_moves
+),
+
+running as (
+{%- set moves = 'all_moves' -%}
+{%- else -%}
 with running as (
+{%- endif %}
     select
         -- What is highest is of this entity: those after it stand higher.
         nth,
         instant
         {%- for name, expression in highest.items() %},
-        max(nth * 18446744073709551616::hugeint + {{ expression }}) over so_far
+        max(nth * 18446744073709551616::hugeint + {{ or_opening(expression, name, tail) }}) over so_far
         - nth * 18446744073709551616::hugeint as {{ name }}
         {%- endfor %}
         {%- for name, expression in totals.items() %},
-        sum({{ expression }}) over so_far as {{ name }}
+        sum({{ or_opening(expression, name, tail) }}) over so_far as {{ name }}
         {%- endfor %}
     from (
         select * from {{ moves }}
@@ -76,6 +111,13 @@ inner join {{ entities }} as entities on before.nth_before = entities.nth
 where
     (before.nth <> before.nth_before or before.instant < before.next_instant)
     and before.instant < {{ never() }}
+    {%- if tail %}
+    and before.instant >= entities.since
+    {%- endif %}
+{%- endmacro %}
+
+{% macro or_opening(expression, name, tail) -%}
+{{ 'coalesce(' ~ expression ~ ', opening_' ~ name ~ ')' if tail else expression }}
 {%- endmacro %}
 
 {# The instant after all others, in microseconds. #}
@@ -83,12 +125,19 @@ where
 9223372036854775807
 {%- endmacro %}
 
-{# The distinct values of a key column, numbered: numbers sort faster than what they stand for. #}
-{% macro numbered(relation, entity) -%}
+{# The distinct values of a key column, numbered: numbers sort faster than what they stand for. With
+   `touched` (rows with the key and since) also since when each is touched, in microseconds. #}
+{% macro numbered(relation, entity, touched=none) -%}
 select
-    {{ entity }},
+    known.{{ entity }},
+    {%- if touched %}
+    epoch_us(touched.since) as since,
+    {%- endif %}
     row_number() over () as nth
-from (select distinct {{ entity }} from {{ relation }})
+from (select distinct {{ entity }} from {{ relation }}) as known
+{%- if touched %}
+inner join {{ touched }} as touched on known.{{ entity }} = touched.{{ entity }}
+{%- endif %}
 {%- endmacro %}
 
 {#

@@ -67,7 +67,7 @@ def test_tags(cells: int, pieces: list[tuple[int, int, int]], kept: int) -> None
 
 @settings(deadline=None)
 @given(pieces=st.lists(PIECE, min_size=2, max_size=30), cut=st.integers(0, 5))
-def test_what_comes_later_changes_no_bit_of_what_was(
+def test_where_it_begins_and_ends_changes_no_bit(
     pieces: list[tuple[int, int, int]], cut: int
 ) -> None:
     tags, happened, steps = arrays(pieces)
@@ -81,9 +81,14 @@ def test_what_comes_later_changes_no_bit_of_what_was(
         )
     for name in ("tag", "share", "events", "first", "last", "certainty"):
         assert (getattr(whole, name)[whole.step <= cut] == getattr(part, name)).all()
+        late = running_tags(tags, decay(happened, HALF_LIFE), happened, steps, 3, since=cut + 1)
+    for name in ("step", "tag", "share", "events", "first", "last", "certainty"):
+        assert (getattr(whole, name)[whole.step > cut] == getattr(late, name)).all()
     means = running_means(vectors, tags, decay(happened, HALF_LIFE), steps)
     before = running_means(vectors, tags[early], decay(happened[early], HALF_LIFE), steps[early])
     assert (means[: len(before)] == before).all()
+    after = running_means(vectors, tags, decay(happened, HALF_LIFE), steps, since=cut + 1)
+    assert (means[len(before) :] == after).all()
 
 
 @given(pieces=st.lists(PIECE, min_size=1, max_size=30))

@@ -39,7 +39,7 @@ MEANS = """
     )
     SELECT
         person,
-        unnest(running_means(vectors, [0, 1, 0], [1.0, 1.0, 2.0], [0, 10, 20], [5, 5, 9], 10),
+        unnest(running_means(vectors, [0, 1, 0], [1.0, 1.0, 2.0], [0, 10, 20], [5, 5, 9], 5, 10),
             recursive := true)
     FROM held, range({people}) AS people(person)
     ORDER BY ALL
@@ -66,7 +66,7 @@ def test_means_of_nobody_and_of_what_is_not_held(connection: duckdb.DuckDBPyConn
     assert connection.execute(MEANS.format(people=0)).fetchall() == []
     with pytest.raises(duckdb.InvalidInputException, match="nothing is held under 1"):
         connection.execute(
-            "SELECT running_means(n, [0], [1.0], [0], [5], 10) FROM (VALUES (1)) AS held(n)"
+            "SELECT running_means(n, [0], [1.0], [0], [5], 0, 10) FROM (VALUES (1)) AS held(n)"
         ).fetchall()
 
 
@@ -78,7 +78,7 @@ TAGS = """
         ]) AS held
     )
     SELECT person, unnest(running_tags(
-        held, ['lamp', 'tent', 'lamp'], [0, 10, 20], [5, 5, 2 * {day}], 10, 1 + person % 2
+        held, ['lamp', 'tent', 'lamp'], [0, 10, 20], [5, 5, 2 * {day}], 5, 10, 1 + person % 2
     ), recursive := true)
     FROM range({people}) AS people(person), population
     ORDER BY ALL
@@ -107,12 +107,12 @@ def test_tags_of_nobody_and_of_a_population_that_is_not_held(
     assert connection.execute(TAGS.format(people=0, day=DAY)).fetchall() == []
     with pytest.raises(duckdb.InvalidInputException, match="nothing is held under 1"):
         connection.execute(
-            "SELECT running_tags(n, ['a'], [0], [5], 10, 1) FROM (VALUES (1)) AS held(n)"
+            "SELECT running_tags(n, ['a'], [0], [5], 0, 10, 1) FROM (VALUES (1)) AS held(n)"
         ).fetchall()
 
 
 def test_a_population_without_rows(connection: duckdb.DuckDBPyConnection) -> None:
     found = connection.execute(
-        "SELECT running_tags(hold_population([]), ['a'], [0], [5], 10, 1)"
+        "SELECT running_tags(hold_population([]), ['a'], [0], [5], 0, 10, 1)"
     ).fetchall()[0][0]
     assert [(one["tags"], one["lifts"]) for one in found] == [(["a"], [1.0])]

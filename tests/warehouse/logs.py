@@ -18,6 +18,8 @@ import yaml
 SECOND = 1_000_000
 HOUR = 3_600 * SECOND
 DAY = 24 * HOUR
+# The variable window_grains: up to which time an event leaves a window.
+GRAINS = {HOUR: 1, DAY: HOUR, 7 * DAY: HOUR, 30 * DAY: DAY, 90 * DAY: DAY, 365 * DAY: DAY}
 START = 1_420_070_400 * SECOND  # 2015-01-01
 END = START + 700 * DAY
 WINDOW_DAYS = (1, 7, 30, 90, 365)
@@ -53,6 +55,15 @@ class Event:
     def entered_at(self) -> int:
         """From when on it has happened and is known."""
         return self.loaded_at
+
+
+def rounded_up(at: int, grain: int) -> int:
+    return -(-at // grain) * grain
+
+
+def left_at(at: int, span: int) -> int:
+    """When what happened then leaves a window of this length."""
+    return rounded_up(at + span, GRAINS[span])
 
 
 def iso(micros: int | None) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from warehouse_logs import DAY, SECOND, Event
+from warehouse_logs import DAY, HOUR, SECOND, Event, left_at, rounded_up
 
 Row = dict[str, Any]
 HISTORY, INTERESTS = 50, 10
@@ -57,21 +57,25 @@ def by(key: Callable[[Event], Any], events: Iterable[Event]) -> dict[str, list[E
     return dict(found)
 
 
-def window(events: Sequence[Event], at: int, days: int | None) -> list[Event]:
-    """Events in (at - days, at] that were learned by `at`; all up to `at` when days is None."""
-    since = -math.inf if days is None else at - days * DAY
-    return [one for one in events if since < one.at <= at and one.loaded_at <= at]
+def window(events: Sequence[Event], at: int, days: int | None, enters_at: int = 1) -> list[Event]:
+    """Events that were learned by `at`, up to `enters_at` before, and have not left the window."""
+    return [
+        one
+        for one in events
+        if rounded_up(one.entered_at, enters_at) <= at
+        and (days is None or at < left_at(one.at, days * DAY))
+    ]
 
 
-def counts(events: Sequence[Event], at: int, days: Sequence[int]) -> Row:
+def counts(events: Sequence[Event], at: int, days: Sequence[int], enters_at: int = 1) -> Row:
     return {
-        **{f"events_{n}d": len(window(events, at, n)) for n in days},
-        "events_lifetime": len(window(events, at, None)),
+        **{f"events_{n}d": len(window(events, at, n, enters_at)) for n in days},
+        "events_lifetime": len(window(events, at, None, enters_at)),
     }
 
 
-def ends(events: Sequence[Event], at: int) -> Row:
-    times = [one.at for one in window(events, at, None)]
+def ends(events: Sequence[Event], at: int, enters_at: int = 1) -> Row:
+    times = [one.at for one in window(events, at, None, enters_at)]
     return {
         "first_event_at": min(times) // SECOND * SECOND,
         "last_event_at": max(times) // SECOND * SECOND,
@@ -99,9 +103,9 @@ def user_activity(events: Sequence[Event], at: int) -> Row:
 
 def item_popularity(events: Sequence[Event], at: int) -> Row:
     return {
-        **counts(events, at, (7, 30, 90, 365)),
-        "value_mean_lifetime": mean(values(window(events, at, None))),
-        **ends(events, at),
+        **counts(events, at, (7, 30, 90, 365), HOUR),
+        "value_mean_lifetime": mean(values(window(events, at, None, HOUR))),
+        **ends(events, at, HOUR),
     }
 
 
@@ -183,7 +187,8 @@ def check_interests(
 def probes(events: Sequence[Event], days: Sequence[int]) -> list[int]:
     """Instants at which a value may change, and a microsecond before and after each."""
     edges = {one.at + n * DAY for one in events for n in (0, *days)}
-    edges |= {one.entered_at for one in events}
+    edges |= {left_at(one.at, n * DAY) for one in events for n in days}
+    edges |= {edge for one in events for edge in (one.entered_at, rounded_up(one.entered_at, HOUR))}
     return sorted({edge + off for edge in edges for off in (-1, 0, 1)})
 
 
@@ -207,12 +212,13 @@ def check_mart(
     events: Mapping[str, Sequence[Event]],
     at_an_instant: Callable[[Sequence[Event], int], Row],
     instants: Callable[[Sequence[Event]], Iterable[int]],
+    enters_at: int = 1,
 ) -> int:
     """Every entity at every instant asked for; how many there were."""
     as_of = AsOf(rows, key)
     asked = 0
     for entity, own in events.items():
-        first = min(one.entered_at for one in own)
+        first = min(rounded_up(one.entered_at, enters_at) for one in own)
         for at in instants(own):
             asked += 1
             if at < first:

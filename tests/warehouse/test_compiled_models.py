@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from warehouse_logs import DAY, HOUR, SECOND, START, Event
+from warehouse_logs import DAY, HOUR, SECOND, START, Event, left_at, rounded_up
 from warehouse_reference import (
     AsOf,
     by,
@@ -107,7 +107,10 @@ def run(warehouse: Any) -> Iterator[Run]:
             ]
             connection.register("given", pa.table(arrays, schema=SCHEMA))
             for model in ("int_user_events", "int_item_events"):
-                connection.execute(f"CREATE OR REPLACE TABLE lake.main.{model} AS FROM given")
+                connection.execute(
+                    f"CREATE OR REPLACE TABLE lake.main.{model} AS "
+                    "SELECT *, NULL::VARCHAR AS text FROM given"
+                )
             population = (folder / "marts" / "population_interests_daily.sql").read_text()
             connection.execute(
                 "CREATE OR REPLACE TABLE lake.main.population_interests_daily AS " + population
@@ -133,7 +136,7 @@ def test_item_popularity(run: Run, events: list[Event]) -> None:
     items = by(lambda one: one.item, events)
     days = (7, 30, 90, 365)
     rows = run("item_popularity", events)
-    check_mart(rows, "item_id", items, item_popularity, lambda own: probes(own, days))
+    check_mart(rows, "item_id", items, item_popularity, lambda own: probes(own, days), HOUR)
 
 
 @shared_connection
@@ -180,16 +183,16 @@ def test_user_brands(run: Run, events: list[Event]) -> None:
 @given(events=small_logs())
 def test_a_row_is_a_change(run: Run, events: list[Event]) -> None:
     """Rows only where an event enters or leaves: no row is there for nothing, and none twice."""
-    for mart, key, days in (
-        ("user_activity", "user", (1, 7, 30, 90)),
-        ("item_popularity", "item", (7, 30, 90, 365)),
+    for mart, key, days, enters_at in (
+        ("user_activity", "user", (1, 7, 30, 90), 1),
+        ("item_popularity", "item", (7, 30, 90, 365), HOUR),
     ):
-        wanted = {(getattr(one, key), one.entered_at) for one in events} | {
-            (getattr(one, key), one.at + n * DAY)
-            for one in events
-            for n in days
-            if one.at + n * DAY > one.entered_at
-        }
+        wanted = set()
+        for one in events:
+            entered = rounded_up(one.entered_at, enters_at)
+            left = {left_at(one.at, n * DAY) for n in days}
+            instants = {entered, *(at for at in left if at > entered)}
+            wanted |= {(getattr(one, key), at) for at in instants}
         found = [(row[f"{key}_id"], row["event_timestamp"]) for row in run(mart, events)]
         assert sorted(found) == sorted(wanted)
 

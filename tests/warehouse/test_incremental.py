@@ -168,6 +168,11 @@ def grown(
     adding, full = (
         Deployment(home_in(folder / name), folder / name / "logs") for name in ("adding", "full")
     )
+    # And makes in many groups what the other makes in one.
+    project = adding.settings.dbt_project / "dbt_project.yml"
+    declared = project.read_text()
+    project.write_text(declared.replace("group_events: 2000000", "group_events: 3000"))
+    assert project.read_text() != declared
     before: dict[str, list[int]] = {}
     for wave in waves:
         before = dict(adding.rows(ROW_IDS)) if wave == waves[-1] else {}

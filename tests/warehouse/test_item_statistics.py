@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from warehouse_given import Given, hour_up, instants, of, random_log
-from warehouse_logs import DAY, HOUR
+from warehouse_logs import DAY, HOUR, left_at
 from warehouse_reference import AsOf, assert_same
 
 WINDOWS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90}
@@ -43,7 +43,7 @@ def statistics(items: Mapping[str, Sequence[Given]], item: str, at: int, row_at:
         there = [
             one
             for one in items[item]
-            if hour_up(one.entered_at) <= at < hour_up(one.at + days * DAY)
+            if hour_up(one.entered_at) <= at < left_at(one.at, days * DAY)
         ]
         for kind in set(KINDS.values()):
             found[f"{kind}_{suffix}"] = sum(KINDS[one.event_type] == kind for one in there)

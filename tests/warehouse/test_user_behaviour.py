@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from warehouse_given import CATEGORIES, Given, hour_up, instants, known, of, random_log
-from warehouse_logs import DAY, HOUR
+from warehouse_given import CATEGORIES, Given, instants, known, of, random_log
+from warehouse_logs import DAY, HOUR, left_at
 from warehouse_reference import AsOf, assert_same
 
 WINDOWS = {"1h": HOUR, "1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "90d": 90 * DAY}
@@ -28,11 +28,7 @@ def behaviour(events: Sequence[Given], at: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     clicks, all_kinds = {}, {}
     for suffix, span in WINDOWS.items():
-        there = [
-            one
-            for one in known(events, at)
-            if (one.at + span if suffix == "1h" else hour_up(one.at + span)) > at
-        ]
+        there = [one for one in known(events, at) if left_at(one.at, span) > at]
         for kind in set(KINDS.values()):
             found[f"{kind}_{suffix}"] = sum(KINDS[one.event_type] == kind for one in there)
         all_kinds[suffix] = len(there)
@@ -84,7 +80,7 @@ def test_a_row_is_a_change(lake_of_events: Any) -> None:
     rows = lake_of_events.rows("user_behaviour", log)
     wanted = set()
     for one in (one for one in log if one.event_type in KINDS):
-        left = {one.at + HOUR, *(hour_up(one.at + span) for span in list(WINDOWS.values())[1:])}
+        left = {left_at(one.at, span) for span in WINDOWS.values()}
         changes = {one.entered_at, *(at for at in left if at > one.entered_at)}
         wanted |= {(one.user_id, at) for at in changes}
     assert sorted((row["user_id"], row["event_timestamp"]) for row in rows) == sorted(wanted)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from warehouse_given import Given, instants, known, of, random_log
-from warehouse_logs import DAY
+from warehouse_logs import DAY, left_at
 from warehouse_reference import AsOf, assert_same
 
 WINDOWS = {"30d": 30 * DAY, "lifetime": None}
@@ -18,7 +18,7 @@ CLASSES = ("mobile", "tablet", "desktop", "other")
 def devices(events: Sequence[Given], at: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for suffix, span in WINDOWS.items():
-        there = [one for one in known(events, at) if span is None or one.at > at - span]
+        there = [one for one in known(events, at) if span is None or at < left_at(one.at, span)]
         classes = Counter(one.device_class for one in there if one.device_class)
         for name in CLASSES:
             share = classes[name] / classes.total() if classes else None

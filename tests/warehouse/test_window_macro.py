@@ -30,7 +30,7 @@ def exact_windows(**arguments: object) -> str:
     """The query, as dbt's jinja writes it."""
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     text = (MACROS / "exact_windows.sql").read_text()
-    call = "{{ exact_windows(relation, entity, windows, sums, grain) }}"
+    call = "{{ exact_windows(relation, entity, windows, sums, grains) }}"
     query: str = environment.from_string(text + call).render(exceptions=Exceptions, **arguments)
     return query
 
@@ -69,7 +69,7 @@ def marts(connection: duckdb.DuckDBPyConnection) -> Callable[[str | None], str]:
             entity="user_id",
             windows=WINDOWS,
             sums={"events": "1", "value": "value"},
-            grain=grain,
+            grains=dict.fromkeys(WINDOWS, grain),
         )
         connection.execute(f"CREATE TABLE IF NOT EXISTS mart_{grain} AS {query}")
         return f"mart_{grain}"
@@ -173,7 +173,11 @@ def test_a_grain_bounds_the_rows(
 def test_an_unknown_grain_is_refused() -> None:
     with pytest.raises(Refused, match="grain is 'week'"):
         exact_windows(
-            relation="events", entity="user_id", windows=WINDOWS, sums={"n": "1"}, grain="week"
+            relation="events",
+            entity="user_id",
+            windows=WINDOWS,
+            sums={"n": "1"},
+            grains={"7d": "week"},
         )
 
 
@@ -191,7 +195,7 @@ def test_a_log_of_any_size(rows: int, people: int, threads: int) -> None:
         entity="user_id",
         windows=windows,
         sums={"events": "1", "valued": "1", "value": "value"},
-        grain=None,
+        grains={},
     )
     with duckdb.connect(":memory:") as own:
         own.execute(f"SET TimeZone = 'UTC'; SET threads = {threads}")

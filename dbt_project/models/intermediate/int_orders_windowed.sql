@@ -3,7 +3,11 @@
 -- What a person buys at one instant, and is learned at one, is one order.
 with events as (
     select * from {{ ref('int_user_events') }}
-    where {{ event_kind('event_type') }} = 'buy'
+    where
+        {{ event_kind('event_type') }} = 'buy'
+        {%- if is_incremental() %}
+        and {{ of_touched('user_id') }}
+        {%- endif %}
 ),
 
 orders as (
@@ -28,6 +32,7 @@ windowed as (
             'value_sum': 'value',
             'value_square_sum': 'value::decimal(38, 4) * value',
         },
+        touched=touched('user_id') if is_incremental() else none,
     ) | indent(4) }}
 ),
 

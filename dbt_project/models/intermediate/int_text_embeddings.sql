@@ -1,4 +1,3 @@
-{{ config(materialized='incremental', incremental_strategy='append') }}
 -- A text is embedded once: an item's as it is, what people write by its words, of which there are
 -- soon no new ones. What nobody says any more stays: it may be said again.
 with texts as (

@@ -35,6 +35,7 @@ select
     device_class,
     client_id,
     session_hint,
+    text,
     source,
     false as is_retold
 from told
@@ -51,6 +52,7 @@ select
     device_class,
     client_id,
     session_hint,
+    text,
     source,
     true as is_retold
 from told

@@ -11,6 +11,8 @@ with windowed as (
             'valued': '(value is not null)::integer',
             'value_sum': 'value',
         },
+        grains=window_grains(windows),
+        enters_at='hour',
         touched=touched('item_id') if is_incremental() else none,
     ) | indent(4) }}
 )

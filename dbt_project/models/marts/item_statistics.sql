@@ -4,7 +4,9 @@
 {%- set kinds = {'views': 'view', 'carts': 'cart', 'buys': 'buy', 'engagements': 'engage'} -%}
 {%- set hour = 3600000000 -%}
 {%- set totals = windowed_totals(kinds, suffixes, among=windows) -%}
+{%- set price_totals = {} -%}
 {%- for name in ['priced', 'paid'] -%}
+{%- do price_totals.update({name: windowed_total(name, 'lifetime', ['lifetime'])}) -%}
 {%- do totals.update({name: windowed_total(name, 'lifetime', suffixes)}) -%}
 {%- endfor -%}
 {%- for name in ['people', 'buyers'] -%}
@@ -29,11 +31,15 @@ items as (
     {{ numbered('events', 'item_id') | indent(4) }}
 ),
 
+people as (
+    {{ numbered('events', 'user_id') | indent(4) }}
+),
+
 -- An item has many events in an hour: they enter together, at the full hour after.
 entries as (
     select
         items.nth,
-        events.user_id as thing,
+        people.nth as thing,
         events.kind,
         epoch_us(events.loaded_at) as learned,
         (
@@ -43,13 +49,14 @@ entries as (
         (events.kind = '{{ kind }}')::integer as {{ name }},
         {%- endfor %}
         {%- for suffix, interval in windows.items() %}
-        {{ leaving_time('events.happened', interval, 'hour') }} as left_{{ suffix }},
+        {{ leaving_time('events.happened', interval, window_grain(suffix)) }} as left_{{ suffix }},
         {%- endfor %}
         {{ never() }} as left_lifetime,
         (events.kind = 'buy' and events.value > 0)::integer as priced,
         case when events.kind = 'buy' and events.value > 0 then events.value else 0 end as paid
     from events
     inner join items on events.item_id = items.item_id
+    inner join people on events.user_id = people.user_id
 ),
 
 buying as (
@@ -89,18 +96,29 @@ moves as (
     )
 ),
 
-windowed as materialized (
+windowed as (
     {{ running_totals('moves', 'items', 'item_id', totals) | indent(4) }}
 ),
 
 -- What an item costs, in bars of 2 %, against the other items that were bought before the day.
+sold as (
+    select * from together
+    where priced > 0
+),
+
+price_moves as (
+    {{ windowed_moves('sold', ['lifetime'], ['priced', 'paid']) | indent(4) }}
+),
+
 prices as (
     select
         item_id as entity,
         event_timestamp,
         'price' as measure,
-        case when priced > 0 then {{ amount_bar('paid / priced') }} end as bar
-    from windowed
+        {{ amount_bar('paid / priced') }} as bar
+    from (
+        {{ running_totals('price_moves', 'items', 'item_id', price_totals) | indent(8) }}
+    ) as priced_items
 ),
 
 price_changes as (

@@ -10,6 +10,7 @@ with windowed as (
             'value_sum': 'value',
             'value_square_sum': 'value::decimal(38, 4) * value',
         },
+        grains=window_grains(windows),
         touched=touched('user_id') if is_incremental() else none,
     ) | indent(4) }}
 )

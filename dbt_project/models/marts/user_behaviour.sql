@@ -1,4 +1,3 @@
-{%- set grains = {'1h': none, '1d': 'hour', '7d': 'hour', '30d': 'hour', '90d': 'hour'} -%}
 {%- set windows = {'1h': '1 hour', '1d': '1 day', '7d': '7 days', '30d': '30 days', '90d': '90 days'} -%}
 {%- set long_windows = {'7d': '7 days', '30d': '30 days', '90d': '90 days'} -%}
 {%- set kinds = {
@@ -21,7 +20,7 @@ with events as (
     where
         {{ event_kind('event_type') }} <> 'other'
         {%- if is_incremental() %}
-        and {{ of_touched('user_id', with_items=true) }}
+        and {{ of_touched('user_id') }}
         {%- endif %}
 ),
 
@@ -30,7 +29,7 @@ items as (
 ),
 
 people as (
-    {{ numbered('events', 'user_id') | indent(4) }}
+    {{ numbered('events', 'user_id', touched=touched('user_id') if is_incremental() else none) | indent(4) }}
 ),
 
 entries as (
@@ -44,7 +43,7 @@ entries as (
         {%- endfor %}
         (events.event_type = 'click')::integer as clicks,
         {%- for suffix, interval in windows.items() %}
-        {{ leaving_time('events.happened', interval, grains[suffix]) }} as left_{{ suffix }},
+        {{ leaving_time('events.happened', interval, window_grain(suffix)) }} as left_{{ suffix }},
         {%- endfor %}
         case when events.kind = 'buy' then coalesce(events.value, 0) else 0 end as spend
     from events
@@ -82,7 +81,10 @@ moves as (
 ),
 
 windowed as (
-    {{ running_totals('moves', 'people', 'user_id', totals) | indent(4) }}
+    {{ running_totals(
+        'moves', 'people', 'user_id', totals,
+        tail=is_incremental(),
+    ) | indent(4) }}
 )
 
 select
@@ -103,6 +105,3 @@ select
         'views_30d + searches_30d + carts_30d + buys_30d + engagements_30d',
     ) | indent(4) }} as trend_7d
 from windowed
-{%- if is_incremental() %}
-where {{ is_in_tail('windowed', 'user_id', with_items=true) }}
-{%- endif %}

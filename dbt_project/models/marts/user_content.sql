@@ -1,13 +1,6 @@
+{%- set touched_people = touched('user_id') if is_incremental() else none -%}
 with events as (
-    select
-        user_id,
-        source,
-        event_id,
-        item_id,
-        epoch_us(event_timestamp) as happened,
-        epoch_us(loaded_at) as learned,
-        {{ shown_at('event_timestamp', 'loaded_at', var('content_grain')) }} as shown
-    from {{ ref('int_user_events') }}
+    {{ people_events(var('content_grain'), touched_people) | indent(4) }}
 ),
 
 texts as (
@@ -33,17 +26,15 @@ items as (
 
 written as (
     select
-        source,
-        event_id,
+        *,
         {{ words_of('text') }} as words
-    from {{ ref('int_events_canonical') }}
+    from events
     where text is not null
 ),
 
 written_words as (
     select
-        source,
-        event_id,
+        * exclude (words),
         unnest(words) as word,
         1 / len(words) as amount
     from written
@@ -53,6 +44,7 @@ written_words as (
 evidence as (
     select
         events.user_id,
+        events.since,
         events.shown,
         events.happened,
         events.learned,
@@ -62,21 +54,21 @@ evidence as (
     inner join items on events.item_id = items.item_id
     union all
     select
-        events.user_id,
-        events.shown,
-        events.happened,
-        events.learned,
+        written_words.user_id,
+        written_words.since,
+        written_words.shown,
+        written_words.happened,
+        written_words.learned,
         texts.number,
         written_words.amount
-    from events
-    inner join written_words
-        on events.source = written_words.source and events.event_id = written_words.event_id
+    from written_words
     inner join texts on written_words.word = texts.text
 ),
 
 people as (
     select
         user_id,
+        since,
         list_sort(list(struct_pack(
             shown := shown,
             entered := greatest(happened, learned),
@@ -85,7 +77,7 @@ people as (
             amount := amount
         ))) as pieces
     from evidence
-    group by user_id
+    group by user_id, since
 ),
 
 steps as (
@@ -95,6 +87,7 @@ steps as (
 lists as (
     select
         user_id,
+        since,
         [piece.number for piece in pieces] as which,
         [piece.amount for piece in pieces] as amounts,
         [piece.happened for piece in pieces] as happened,
@@ -113,6 +106,7 @@ states as (
             lists.amounts,
             lists.happened,
             lists.shown,
+            lists.since,
             {{ interest_half_life() }}::bigint
         )) as state
     from lists

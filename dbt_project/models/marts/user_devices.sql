@@ -23,7 +23,7 @@ with events as (
 ),
 
 people as (
-    {{ numbered('events', 'user_id') | indent(4) }}
+    {{ numbered('events', 'user_id', touched=touched('user_id') if is_incremental() else none) | indent(4) }}
 ),
 
 entries as (
@@ -36,7 +36,7 @@ entries as (
         coalesce(events.device_class = '{{ class }}', false)::integer as {{ class }},
         {%- endfor %}
         (events.device_class is not null)::integer as told,
-        {{ leaving_time('events.happened', '30 days') }} as left_30d,
+        {{ leaving_time('events.happened', '30 days', window_grain('30d')) }} as left_30d,
         {{ never() }} as left_lifetime
     from events
     inner join people on events.user_id = people.user_id
@@ -58,7 +58,10 @@ moves as (
 ),
 
 windowed as (
-    {{ running_totals('moves', 'people', 'user_id', totals) | indent(4) }}
+    {{ running_totals(
+        'moves', 'people', 'user_id', totals,
+        tail=is_incremental(),
+    ) | indent(4) }}
 )
 
 select
@@ -71,10 +74,3 @@ select
     devices_30d::bigint as devices_30d,
     devices_lifetime::bigint as devices_lifetime
 from windowed
-{%- if is_incremental() %}
-where
-    event_timestamp >= (
-        select touched.since from {{ touched('user_id') }} as touched
-        where touched.user_id = windowed.user_id
-    )
-{%- endif %}

@@ -1,12 +1,6 @@
+{%- set touched_people = touched('user_id') if is_incremental() else none -%}
 with events as (
-    select
-        user_id,
-        item_id,
-        epoch_us(event_timestamp) as happened,
-        epoch_us(loaded_at) as learned,
-        {{ shown_at('event_timestamp', 'loaded_at', var('interest_grain')) }} as shown
-    from {{ ref('int_user_events') }}
-    where item_id is not null
+    {{ people_events(var('interest_grain'), touched_people) | indent(4) }}
 ),
 
 items as (

@@ -12,7 +12,7 @@
 with events as (
     select * from {{ ref('int_user_events') }}
     {%- if is_incremental() %}
-    where {{ of_touched('user_id', with_items=true) }}
+    where {{ of_touched('user_id') }}
     {%- endif %}
 ),
 
@@ -21,7 +21,7 @@ items as (
 ),
 
 people as (
-    {{ numbered('events', 'user_id') | indent(4) }}
+    {{ numbered('events', 'user_id', touched=touched('user_id') if is_incremental() else none) | indent(4) }}
 ),
 
 -- What happens on a UTC day counts from the midnight that ends it, or from the first midnight at
@@ -174,7 +174,11 @@ moves as (
 ),
 
 windowed as (
-    {{ running_totals('moves', 'people', 'user_id', totals, {'longest': 'streak_length'}) | indent(4) }}
+    {{ running_totals(
+        'moves', 'people', 'user_id', totals,
+        highest={'longest': 'streak_length'},
+        tail=is_incremental(),
+    ) | indent(4) }}
 ),
 
 listed as (
@@ -211,6 +215,3 @@ select
     streak_days::bigint as streak_days,
     coalesce(longest, 0)::bigint as streak_days_max_lifetime
 from listed
-{%- if is_incremental() %}
-where {{ is_in_tail('listed', 'user_id', with_items=true) }}
-{%- endif %}

@@ -9,7 +9,7 @@ with events as (
 ),
 
 people as (
-    {{ numbered('events', 'user_id') | indent(4) }}
+    {{ numbered('events', 'user_id', touched=touched('user_id') if is_incremental() else none) | indent(4) }}
 ),
 
 in_sessions as (
@@ -69,7 +69,11 @@ moves as (
 ),
 
 windowed as (
-    {{ running_totals('moves', 'people', 'user_id', totals, {'last_session': 'first_event'}) | indent(4) }}
+    {{ running_totals(
+        'moves', 'people', 'user_id', totals,
+        highest={'last_session': 'first_event'},
+        tail=is_incremental(),
+    ) | indent(4) }}
 )
 
 select
@@ -87,6 +91,3 @@ select
     -- Feast keeps timestamps to the second: what is finer is cut here, for all readers alike.
     date_trunc('second', make_timestamptz(last_session)) as last_session_at
 from windowed
-{%- if is_incremental() %}
-where {{ is_in_tail('windowed', 'user_id') }}
-{%- endif %}

@@ -1,10 +1,19 @@
-with orders as (
+with windowed as (
+    select windowed.*
+    from {{ ref('int_orders_windowed') }} as windowed
+    {% if is_incremental() -%}
+    inner join {{ touched('user_id') }} as touched
+        on windowed.user_id = touched.user_id and windowed.event_timestamp >= touched.since
+    {%- endif %}
+),
+
+orders as (
     select
         *,
         epoch_us(last_event_at) // 86400000000 as last_day_n,
         {{ amount_bar('value_sum_365d') }} as spend_bar,
         date_trunc('day', event_timestamp) as day_at
-    from {{ ref('int_orders_windowed') }}
+    from windowed
 ),
 
 population as (
