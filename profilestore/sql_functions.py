@@ -10,9 +10,11 @@ Arrow arrays.
     running_tags(held BIGINT, tags VARCHAR[], happened BIGINT[], steps BIGINT[], since BIGINT,
         half_life BIGINT, kept BIGINT) -> STRUCT(step BIGINT, tags VARCHAR[], shares DOUBLE[],
         lifts DOUBLE[], confidences DOUBLE[], events BIGINT[], first BIGINT[], last BIGINT[])[]
+    running_latest(places BIGINT[], kept BIGINT, first BIGINT) -> INTEGER[][]: which of the list,
+        from 1
 
-What they compute: `profilestore.text_embedding`, `profilestore.evidence`. The text may be null,
-which gives a null; nothing else may.
+What they compute: `profilestore.text_embedding`, `profilestore.evidence`, `profilestore.history`.
+The text may be null, which gives a null; nothing else may.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from profilestore.evidence import (
     running_tags,
     wilson_lower_bound,
 )
+from profilestore.history import running_latest
 from profilestore.text_embedding import DIMENSIONS, embed
 
 # A list: DuckLake stores no arrays of a fixed length.
@@ -76,6 +79,7 @@ def register(connection: DuckDBPyConnection) -> None:
             ["BIGINT", "VARCHAR[]", "BIGINT[]", "BIGINT[]", "BIGINT", "BIGINT", "BIGINT"],
             _TAGS,
         ),
+        ("running_latest", _running_latest, ["BIGINT[]", "BIGINT", "BIGINT"], "INTEGER[][]"),
     ):
         connection.create_function(
             name,
@@ -203,6 +207,23 @@ def _running_tags(
     return pa.ListArray.from_arrays(_ends([int((one.place == 1).sum()) for one in found]), rows)
 
 
+def _running_latest(
+    places: pa.ChunkedArray, kept: pa.ChunkedArray, first: pa.ChunkedArray
+) -> pa.Array:
+    found = [
+        running_latest(own, most, start)
+        for own, most, start in zip(
+            _numbers(places), kept.to_pylist(), first.to_pylist(), strict=True
+        )
+    ]
+    nothing = np.empty(0, np.int64)
+    which = np.concatenate([one for one, _ in found] or [nothing])
+    sizes = np.concatenate([sizes for _, sizes in found] or [nothing])
+    # SQL counts from 1.
+    lists = pa.ListArray.from_arrays(_ends(sizes), pa.array((which + 1).astype(np.int32)))
+    return pa.ListArray.from_arrays(_ends([len(sizes) for _, sizes in found]), lists)
+
+
 def _taken(held: dict[int, Held], number: int) -> Held:
     try:
         return held[number]
@@ -243,6 +264,6 @@ def _vectors(matrix: Singles, is_null: pa.Array | None = None) -> pa.Array:
     return pa.ListArray.from_arrays(ends, pa.array(matrix.ravel()), mask=is_null)
 
 
-def _ends(lengths: Sequence[int]) -> pa.Array:
-    ends: Ints = np.cumsum([0, *lengths])
+def _ends(lengths: Sequence[int] | Ints) -> pa.Array:
+    ends: Ints = np.cumsum(np.concatenate(([0], lengths)), dtype=np.int64)
     return pa.array(ends, pa.int32())

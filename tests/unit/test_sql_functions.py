@@ -116,3 +116,17 @@ def test_a_population_without_rows(connection: duckdb.DuckDBPyConnection) -> Non
         "SELECT running_tags(hold_population([]), ['a'], [0], [5], 0, 10, 1)"
     ).fetchall()[0][0]
     assert [(one["tags"], one["lifts"]) for one in found] == [(["a"], [1.0])]
+
+
+def test_the_latest_of_many_people(connection: duckdb.DuckDBPyConnection) -> None:
+    query = """
+        SELECT person, unnest(running_latest([2, 1, 3], 2, person % 4))
+        FROM range({people}) AS people(person)
+        ORDER BY person
+    """
+    rows = connection.execute(query.format(people=5_000)).fetchall()
+    after_each = [[1], [1, 2], [3, 1]]
+    assert [found for person, found in rows if person == 4_096] == after_each
+    assert [found for person, found in rows if person == 4_097] == after_each[1:]
+    assert [found for person, found in rows if person == 4_099] == []
+    assert connection.execute(query.format(people=0)).fetchall() == []

@@ -1,99 +1,90 @@
 {%- set kept = 50 -%}
+{%- set touched_people = touched('user_id') if is_incremental() else none -%}
 with events as (
     select
         events.user_id,
-        events.event_timestamp,
-        events.event_id,
-        events.loaded_at,
+        events.item_id,
+        events.event_type,
+        epoch_us(events.event_timestamp) as happened,
         -- An event is in the list from when it has happened and is known.
-        greatest(events.event_timestamp, events.loaded_at) as entered_at,
-        struct_pack(
-            happened_at := events.event_timestamp,
-            event_id := events.event_id,
-            item_id := events.item_id,
-            event_type := events.event_type
-        ) as event,
-        {{ 'touched.since' if is_incremental() else "timestamptz '-infinity'" }} as since
+        epoch_us(greatest(events.event_timestamp, events.loaded_at)) as entered,
+        epoch_us(events.loaded_at) as learned,
+        {{ 'epoch_us(touched.since)' if touched_people else '-9223372036854775807' }} as since,
+        row_number() over (
+            partition by events.user_id
+            order by events.event_timestamp, events.event_id, events.item_id, events.event_type
+        ) as place
     from {{ ref('int_user_events') }} as events
-    {% if is_incremental() -%}
-    inner join {{ touched('user_id') }} as touched on events.user_id = touched.user_id
+    {% if touched_people -%}
+    inner join {{ touched_people }} as touched on events.user_id = touched.user_id
     {% endif -%}
-    where events.item_id is not null
+    where
+        events.item_id is not null
+        and {{ is_in_group('events.user_id') }}
 ),
 
 arrivals as (
     select
         *,
-        max(loaded_at) over arrived as learned_at,
-        lead(entered_at) over arrived as next_entered_at,
-        event < max(event) over earlier as is_overtaken
+        max(learned) over (
+            partition by user_id
+            order by entered, place
+            rows between unbounded preceding and current row
+        ) as latest_learned
     from events
-    window
-        arrived as (partition by user_id order by entered_at, event_timestamp, event_id),
-        earlier as (
-            partition by user_id order by entered_at, event_timestamp, event_id
-            rows between unbounded preceding and 1 preceding
-        )
 ),
 
 people as (
     select
         user_id,
-        bool_or(coalesce(is_overtaken, false)) as has_overtaken
+        since,
+        list_sort(list(struct_pack(
+            entered := entered,
+            place := place,
+            latest_learned := latest_learned,
+            happened := happened,
+            item_id := item_id,
+            event_type := event_type
+        ))) as events
     from arrivals
-    group by user_id
+    group by user_id, since
 ),
 
--- Nearly everybody's events are learned in the order in which they happen, and the last that came
--- are the last that happened.
-in_order as (
+lists as (
     select
-        arrivals.user_id,
-        arrivals.entered_at,
-        arrivals.learned_at,
-        arrivals.next_entered_at,
-        arrivals.since,
-        list_reverse(list(arrivals.event) over last_ones) as events
-    from arrivals
-    inner join people on arrivals.user_id = people.user_id
-    where not people.has_overtaken
-    window last_ones as (
-        partition by arrivals.user_id
-        order by arrivals.entered_at, arrivals.event_timestamp, arrivals.event_id
-        rows between {{ kept - 1 }} preceding and current row
-    )
+        user_id,
+        [event.item_id for event in events] as item_ids,
+        [event.event_type for event in events] as event_types,
+        [event.happened for event in events] as happened,
+        [event.place for event in events] as places,
+        [event.entered for event in events] as entered,
+        [event.latest_learned for event in events] as latest_learned,
+        len(list_filter(events, lambda event: event.entered < since)) as before
+    from people
 ),
 
-overtaken as (
+-- A row for each event, in the order in which they were learned.
+states as (
     select
-        arrivals.user_id,
-        arrivals.entered_at,
-        arrivals.learned_at,
-        arrivals.next_entered_at,
-        arrivals.since,
-        max(arrivals.event, {{ kept }}) over so_far as events
-    from arrivals
-    inner join people on arrivals.user_id = people.user_id
-    where people.has_overtaken
-    window so_far as (
-        partition by arrivals.user_id
-        order by arrivals.entered_at, arrivals.event_timestamp, arrivals.event_id
-        rows between unbounded preceding and current row
-    )
+        user_id,
+        item_ids,
+        event_types,
+        happened,
+        unnest(entered[before + 1:]) as entered,
+        unnest(list_append(entered[before + 2:], null)) as next_entered,
+        unnest(latest_learned[before + 1:]) as latest_learned,
+        unnest(running_latest(places, {{ kept }}::bigint, before::bigint)) as latest
+    from lists
 )
 
 select
     user_id,
-    entered_at as event_timestamp,
-    learned_at as loaded_at,
-    [event.item_id for event in events] as item_ids,
-    [event.event_type for event in events] as event_types,
+    make_timestamptz(entered) as event_timestamp,
+    make_timestamptz(latest_learned) as loaded_at,
+    list_select(item_ids, latest) as item_ids,
+    list_select(event_types, latest) as event_types,
     -- Feast keeps arrays of timestamps to the second only: microseconds as integers lose nothing.
-    [epoch_us(event.happened_at) for event in events] as event_at_us
-from (
-    select * from in_order
-    union all
-    select * from overtaken
-) as lists
+    list_select(happened, latest) as event_at_us
+from states
 -- Of events that enter at one instant only the last one's list is complete.
-where next_entered_at is distinct from entered_at and entered_at >= since
+where next_entered is distinct from entered
