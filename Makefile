@@ -152,6 +152,10 @@ bench-pit: $(VENV)/.installed ## Measure the point-in-time join beside Feast's s
 bench-materialize: $(VENV)/.installed ## Measure materialisation beside Feast's engine, SQLite and Redis (QUICK=1: smaller; needs redis-server)
 	$(VENV)/bin/python benchmarks/materialize.py $(if $(QUICK),--quick)
 
+.PHONY: bench-features
+bench-features: $(VENV)/.installed ## Measure raw logs to features: 1, 10 and 50 million events, beside bare SQL, and a day that is added (QUICK=1: small)
+	$(VENV)/bin/python benchmarks/features.py $(if $(QUICK),--quick)
+
 .PHONY: bench-online-read
 bench-online-read: $(VENV)/.installed ## Measure online reads beside Feast's SQLite and Redis (QUICK=1: smaller; needs redis-server)
 	$(VENV)/bin/python benchmarks/online_read.py $(if $(QUICK),--quick)

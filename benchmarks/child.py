@@ -7,10 +7,13 @@ says and prints the findings as its last line.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +56,58 @@ def peak_kib() -> int:
 
     Not `getrusage`: what that says begins with the memory of whoever started the process.
     """
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0])
+    return _peak_kib(os.getpid())
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A command that was run, with the largest memory of any of its processes."""
+
+    seconds: float
+    peak_mib: float
+
+
+def watch(*arguments: str, **environment: str) -> Watched:
+    """Run Python with these arguments, and look at its processes until they end.
+
+    Raises:
+        Failed: it ended with an error; its last words.
+    """
+    start, peak = time.perf_counter(), 0
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            env=child_environment(**environment),
+        ) as process,
+    ):
+        while process.poll() is None:
+            peak = max(peak, *map(_peak_kib, _family(process.pid)))
+            time.sleep(0.2)
+        if process.returncode != 0:
+            said.seek(0)
+            raise Failed(said.read()[-3000:])
+    return Watched(time.perf_counter() - start, peak / 1024)
+
+
+def _family(process: int) -> list[int]:
+    """A process and all that it started."""
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except OSError:
+        return [process]
+    return [process, *(one for child in children for one in _family(int(child)))]
+
+
+def _peak_kib(process: int) -> int:
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0
+    # A process that has ended, and is not yet waited for, has no memory.
+    return int(status.partition("VmHWM:")[2].split()[0]) if "VmHWM:" in status else 0
 
 
 def seconds(run: Callable[[], Any]) -> float:
