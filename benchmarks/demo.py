@@ -76,8 +76,9 @@ def main() -> None:
 
 def _copy(home: Path) -> Path:
     subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(home)], check=True)
-    for name in ("requirements/dev.lock", "pyproject.toml"):
-        # Older than the stamp of this environment, which is thus taken as it is.
+    for name in ("requirements/dev.lock", "requirements/carriers.lock", "pyproject.toml"):
+        # Older than the stamp of this environment, which is thus taken as it is. (Set up again, it
+        # would be left with the copy's package, which goes with the copy.)
         os.utime(home / name, (0, 0))
     return home
 
