@@ -74,7 +74,7 @@ def test_any_instant_of_a_random_log(lake_of_events: Any, seed: int) -> None:
     log = random_log(seed, most=70, people=4)
     counted = [one for one in log if one.event_type in KINDS]
     items = of(counted, "item_id")
-    as_of = AsOf(lake_of_events.rows("item_statistics", log), "item_id")
+    as_of = AsOf(lake_of_events.rows("item_statistics", log, "int_prices_daily"), "item_id")
     for item, own in items.items():
         first = min(hour_up(one.entered_at) for one in own)
         moments = instants(own, [days * DAY for days in WINDOWS.values()], seed=seed)

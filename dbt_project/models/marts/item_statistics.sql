@@ -4,11 +4,10 @@
 {%- set kinds = {'views': 'view', 'carts': 'cart', 'buys': 'buy', 'engagements': 'engage'} -%}
 {%- set hour = 3600000000 -%}
 {%- set totals = windowed_totals(kinds, suffixes, among=windows) -%}
-{%- set price_totals = {} -%}
-{%- for name in ['priced', 'paid'] -%}
-{%- do price_totals.update({name: windowed_total(name, 'lifetime', ['lifetime'])}) -%}
-{%- do totals.update({name: windowed_total(name, 'lifetime', suffixes)}) -%}
-{%- endfor -%}
+{%- do totals.update({
+    'priced': windowed_total('priced', 'lifetime', suffixes),
+    'paid': windowed_total('paid', 'lifetime', suffixes),
+}) -%}
 {%- for name in ['people', 'buyers'] -%}
 {%- for suffix in long_windows -%}
 {%- do totals.update({name ~ '_' ~ suffix: name ~ '_' ~ suffix}) -%}
@@ -25,10 +24,13 @@ with events as (
         -- Of an event that was told again, the row of who it was known to be.
         and not is_retold
         and {{ event_kind('event_type') }} in ('view', 'cart', 'buy', 'engage')
+        {%- if is_incremental() %}
+        and {{ of_touched('item_id') }}
+        {%- endif %}
 ),
 
 items as (
-    {{ numbered('events', 'item_id') | indent(4) }}
+    {{ numbered('events', 'item_id', touched=touched('item_id') if is_incremental() else none) | indent(4) }}
 ),
 
 people as (
@@ -97,37 +99,15 @@ moves as (
 ),
 
 windowed as (
-    {{ running_totals('moves', 'items', 'item_id', totals) | indent(4) }}
+    {{ running_totals(
+        'moves', 'items', 'item_id', totals,
+        tail=is_incremental(),
+    ) | indent(4) }}
 ),
 
--- What an item costs, in bars of 2 %, against the other items that were bought before the day.
-sold as (
-    select * from together
-    where priced > 0
-),
-
-price_moves as (
-    {{ windowed_moves('sold', ['lifetime'], ['priced', 'paid']) | indent(4) }}
-),
-
-prices as (
-    select
-        item_id as entity,
-        event_timestamp,
-        'price' as measure,
-        {{ amount_bar('paid / priced') }} as bar
-    from (
-        {{ running_totals('price_moves', 'items', 'item_id', price_totals) | indent(8) }}
-    ) as priced_items
-),
-
-price_changes as (
-    select * from prices
-    qualify bar is distinct from lag(bar) over (partition by entity order by event_timestamp)
-),
-
+-- Its price among those of the other items that were bought before the day.
 population as (
-    {{ daily_percentiles('price_changes') | indent(4) }}
+    select * from {{ ref('int_prices_daily') }}
 ),
 
 compared as (
