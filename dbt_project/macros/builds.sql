@@ -2,10 +2,11 @@
 What a build does: everything anew, or what came since the last build.
 
 The table `builds` in the lake has a row per build, with the parts of landed logs that were there
-when it began, each with when it was written: a log that was landed anew has other parts. A build adds to what the last one left only if that one came to its end, whole and
-without an error, from the same code, with the same variables and clock, and if only landed logs are
-read, which can but grow. Else it is full. So whoever runs `dbt build` by hand, runs a part of it, or
-stops it, gets no wrong table: the next build is full.
+when it began, each with when it was written: a log that was landed anew has other parts. A build
+adds to what the last one left only if that one came to its end, whole and without an error, from the
+same code, with the same variables and clock, and if only landed logs are read, which can but grow.
+Else it is full. So whoever runs `dbt build` by hand, runs a part of it, or stops it, gets no wrong
+table: the next build is full.
 #}
 {% macro builds_table() -%}
 {{ return(in_lake('builds')) }}

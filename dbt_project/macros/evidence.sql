@@ -30,7 +30,7 @@ select
     epoch_us(events.event_timestamp) as happened,
     epoch_us(events.loaded_at) as learned,
     {{ shown_at('events.event_timestamp', 'events.loaded_at', grain) }} as shown,
-    {{ 'epoch_us(touched.since)' if touched else '-9223372036854775807' }} as since
+    {{ since_when(touched) }} as since
 from {{ ref('int_user_events') }} as events
 {%- if touched %}
 inner join {{ touched }} as touched on events.user_id = touched.user_id

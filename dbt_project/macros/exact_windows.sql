@@ -39,7 +39,7 @@ Returns a query with one row per entity and instant of change:
 with entities as (
     select
         {{ entity }},
-        {{ 'epoch_us(since)' if touched else '-9223372036854775807' }} as since,
+        {{ since_when(touched, 'since') }} as since,
         row_number() over () as nth
     from {{ touched or '(select distinct ' ~ entity ~ ' from ' ~ relation ~ ')' }} as known
 ),
@@ -230,6 +230,11 @@ where
     before.nth_before = before.nth
     and before.instant < before.next_instant
     and before.instant >= entities.since
+{%- endmacro %}
+
+{# Since when rows are wanted, in microseconds: what the column of `touched` says; since ever without. #}
+{% macro since_when(touched, column='touched.since') -%}
+{{ 'epoch_us(' ~ column ~ ')' if touched else '-9223372036854775807' }}
 {%- endmacro %}
 
 {# What the variable window_grains says of a window, for `grains` and `leaving_time`. #}

@@ -9,7 +9,7 @@ with events as (
         -- An event is in the list from when it has happened and is known.
         epoch_us(greatest(events.event_timestamp, events.loaded_at)) as entered,
         epoch_us(events.loaded_at) as learned,
-        {{ 'epoch_us(touched.since)' if touched_people else '-9223372036854775807' }} as since,
+        {{ since_when(touched_people) }} as since,
         row_number() over (
             partition by events.user_id
             order by events.event_timestamp, events.event_id, events.item_id, events.event_type
