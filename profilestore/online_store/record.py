@@ -314,7 +314,7 @@ def from_proto(kind: str, message: Value) -> Any:
             return [_number(kind.removesuffix("_LIST"), one) for one in getattr(message, found).val]
         return _number(kind, getattr(message, found))
     if field is None:
-        return message.SerializeToString()
+        return message.SerializeToString(deterministic=True)
     value = getattr(message, field)
     return list(value.val) if kind.endswith("_LIST") else value
 

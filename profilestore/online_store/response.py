@@ -240,7 +240,7 @@ def _encoder(kind: str) -> Encode:
         return text
 
     def message(value: Any) -> bytes:
-        data: bytes = to_proto(kind, value).SerializeToString()
+        data: bytes = to_proto(kind, value).SerializeToString(deterministic=True)
         return b"\x0a" + _varint(len(data)) + data
 
     return message
