@@ -63,6 +63,11 @@ class Bundle:
     def feature_service(self) -> str:
         return str(self.manifest["feature_service"])
 
+    @property
+    def recommends_seen(self) -> bool:
+        """Whether what a person has turned to already is recommended to them again."""
+        return self.manifest.get("seen_items") == "kept"
+
 
 @dataclass(frozen=True)
 class BundleReads:

@@ -127,10 +127,13 @@ def recommend_by_model(
     bundle: Bundle, store: Store, user_id: str, k: int, *, without: set[str], asked_at: datetime
 ) -> Recommended:
     """The k items that the model puts nearest to a person, without those in `without` and those
-    that the model itself reads as the person's recent ones."""
+    that the model itself reads as the person's recent ones; with them if the model was trained
+    where people turn to one item again and again."""
     service = bundle.feature_service
     records = store.online(service, "user", [user_id], now=asked_at)[0]
-    seen = without | seen_items(store.features(service), records)
+    seen = (
+        set() if bundle.recommends_seen else without | seen_items(store.features(service), records)
+    )
     scores = retrieve(bundle.item_vectors, query_vector(bundle, records, asked_at))
     fresh = any(record.state == "fresh" for record in records.values())
     return Recommended(

@@ -10,6 +10,7 @@ import yaml
 
 from profilestore.errors import InputError
 
+SEEN_ITEMS = ("auto", "filtered", "kept")
 DEFAULT = Path(__file__).parent / "configs" / "retrieval.yaml"
 
 
@@ -20,6 +21,9 @@ class TrainConfig:
     Attributes:
         feature_service: what the towers read.
         validation_share, test_share: shares of the events, by time, latest last.
+        seen_items: what a person has turned to already: `filtered` from what is ranked and
+            recommended, or `kept` where people turn to one item again and again; `auto` keeps them
+            if at least one event in ten of the training window is with an item of before.
         dimension: width of the query and item vectors, and of every embedding.
         hidden: width of the towers' hidden layer.
         dropout: share of hidden units dropped while training.
@@ -42,6 +46,7 @@ class TrainConfig:
     feature_service: str = "retrieval_v1"
     validation_share: float = 0.1
     test_share: float = 0.1
+    seen_items: str = "auto"
     dimension: int = 128
     hidden: int = 64
     dropout: float = 0.3
@@ -84,5 +89,9 @@ def load_config(path: Path | None = None) -> TrainConfig:
         raise InputError(
             f"{path}: validation_share and test_share are {config.validation_share} and "
             f"{config.test_share}; each must be above 0 and both together below 1."
+        )
+    if config.seen_items not in SEEN_ITEMS:
+        raise InputError(
+            f"{path}: seen_items is {config.seen_items!r}; wanted one of {', '.join(SEEN_ITEMS)}."
         )
     return config

@@ -2,14 +2,15 @@
 
 A row is an interaction, with the features of its person and of its item as they were known one
 microsecond before it. The offline store streams Arrow batches, and each becomes integer and float
-arrays at once: texts and lists of texts of the whole log are never in memory together. Each step
-then gathers the rows of its batch, which `tf.data` does faster than any per-row pipeline.
+arrays at once, in a file: neither the texts nor the arrays of the whole log need be in memory
+together. Each step then gathers the rows of its batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from profilestore.encoding import Arrays, Encoding, Feature, Vocabulary, plan
 from profilestore.errors import InputError, ProfilestoreError
 from profilestore.feature_store import FeatureStore
 from training.config import TrainConfig
+from training.on_disk import GrowingArrays
 
 ITEM_VOCABULARY = "item_id"
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -42,8 +44,8 @@ class Dataset:
     """Every interaction with its features, oldest first.
 
     Attributes:
-        query, candidate: arrays of `rows` rows, as `Encoding.encode` makes them; the candidate's
-            also hold `item_id`, int32 [rows].
+        query, candidate: arrays of `rows` rows, read-only, as `Encoding.encode` makes them; the
+            candidate's also hold `item_id`, int32 [rows].
         user: int64 [rows], a number for each person.
         item: int64 [rows], index in `item_ids`.
         asked_at_us: int64 [rows], microseconds since 1970.
@@ -74,11 +76,12 @@ class Dataset:
         return np.flatnonzero(self.split == split)
 
 
-def load_dataset(store: FeatureStore, config: TrainConfig) -> Dataset:
+def load_dataset(store: FeatureStore, config: TrainConfig, scratch: Path) -> Dataset:
     """Join, split, encode. Vocabularies hold what the training window holds, and no more.
 
     Args:
         store: pinned to a snapshot, so that no build that ends meanwhile is half in it.
+        scratch: folder for the arrays, which may be larger than memory; nothing stays in it.
 
     Raises:
         ProfilestoreError: the feature service lacks what a two-tower needs.
@@ -95,7 +98,7 @@ def load_dataset(store: FeatureStore, config: TrainConfig) -> Dataset:
         name: Vocabulary(name, [])
         for name in {*query_encoding.vocabularies, *candidate_encoding.vocabularies}
     }
-    parts: list[dict[str, Arrays]] = []
+    query, candidates, rows = (GrowingArrays(scratch) for _ in range(3))
     people: dict[str, int] = {}
     for batch in store.training_frame(
         config.feature_service,
@@ -113,28 +116,25 @@ def load_dataset(store: FeatureStore, config: TrainConfig) -> Dataset:
         asked_at_us = epoch_us(columns["event_timestamp"])
         candidate = candidate_encoding.encode(columns, asked_at_us, vocabularies)
         candidate[ITEM_VOCABULARY] = vocabularies[ITEM_VOCABULARY].ids(columns["item_id"])
-        rows: Arrays = {
-            "user": np.array(
-                [people.setdefault(user, len(people)) for user in columns["user_id"].to_pylist()],
-                np.int64,
-            ),
-            "item": index_in(columns["item_id"], item_ids),
-            "asked_at_us": asked_at_us,
-            "split": split,
-        }
-        query = query_encoding.encode(columns, asked_at_us, vocabularies)
-        parts.append({"query": query, "candidate": candidate, "rows": rows})
-    if not parts:
+        candidates.append(candidate)
+        query.append(query_encoding.encode(columns, asked_at_us, vocabularies))
+        user = [people.setdefault(user, len(people)) for user in columns["user_id"].to_pylist()]
+        rows.append(
+            {
+                "user": np.array(user, np.int64),
+                "item": index_in(columns["item_id"], item_ids),
+                "asked_at_us": asked_at_us,
+                "split": split,
+            }
+        )
+    if not people:
         raise InputError("the lake has no interactions. Check the source and `make build`.")
-    whole = {
-        kind: {name: np.concatenate([part[kind][name] for part in parts]) for name in arrays}
-        for kind, arrays in parts[0].items()
-    }
-    require_windows(whole["rows"]["split"])
+    of_rows = {name: np.array(array) for name, array in rows.finish().items()}
+    require_windows(of_rows["split"])
     return Dataset(
-        query=whole["query"],
-        candidate=whole["candidate"],
-        **whole["rows"],
+        query=query.finish(),
+        candidate=candidates.finish(),
+        **of_rows,
         item_ids=item_ids,
         query_encoding=query_encoding,
         candidate_encoding=candidate_encoding,

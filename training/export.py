@@ -46,12 +46,14 @@ def export_bundle(
     """
     now = datetime.now(UTC)
     now_us = int(now.timestamp() * 1_000_000)
-    timeline = ItemTimeline(store, config, dataset, now_us, now_us)
+    timeline = ItemTimeline(store, config, dataset, now_us, now_us, settings.data / "training")
     vectors = np.zeros((len(dataset.item_ids), config.dimension), np.float32)
-    vectors[timeline.item] = predict(candidate_tower, timeline.inputs)
+    every = np.arange(len(timeline.item))
+    vectors[timeline.item] = predict(candidate_tower, timeline.inputs, every)
     manifest = {
         "created_at": now.isoformat(),
         "feature_service": config.feature_service,
+        "seen_items": metrics["protocol"]["seen_items"],
         "registry_hash": store.registry_hash(),
         "lake_snapshot": dataset.lake_snapshot,
         "config": config.to_json(),
@@ -95,7 +97,7 @@ def _to_litert(query_tower: tf.keras.Model) -> bytes:
 def _check_same(path: Path, query_tower: tf.keras.Model, dataset: Dataset) -> None:
     rows = np.linspace(0, len(dataset.split) - 1, 50).astype(np.int64)
     exported = QueryTower(path)
-    wanted = predict(query_tower, gather(dataset.query, rows))
+    wanted = predict(query_tower, dataset.query, rows)
     found = np.stack([exported(gather(dataset.query, rows[[i]])) for i in range(len(rows))])
     difference = float(np.abs(found - wanted).max())
     if difference > _TOLERANCE:

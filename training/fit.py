@@ -23,18 +23,21 @@ from training.dataset import (
     TRAIN,
     VALIDATION,
     Dataset,
+    gather,
     load_dataset,
 )
 from training.evaluate import ItemTimeline, TwoTowerScorer, from_epoch_us
 from training.export import export_bundle
 from training.pretrain import co_occurrence, spectral_embedding
-from training.ranking import Scorer, ndcg, rank_all
+from training.ranking import Scorer, Seen, ndcg, rank_all
 from training.runtime import DEVICE, tf
-from training.towers import candidate_tower, embeddings, query_tower
+from training.towers import Moments, candidate_tower, embeddings, query_tower
 from training.two_tower import Batch, TwoTower
 
 # Rows of the validation window that are ranked after each epoch and to tune the baselines, at most.
 _VALIDATION_ROWS = 10_000
+# From this share of events with an item of before, such items are ranked and recommended.
+_MANY_REPEATS = 0.1
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ def fit(
     print(f"device: {DEVICE}")
 
     started = time.monotonic()
-    dataset = load_dataset(store, config)
+    scratch = settings.data / "training"
+    dataset = load_dataset(store, config, scratch)
     print(
         f"{len(dataset.split):,} interactions with point-in-time features in "
         f"{time.monotonic() - started:.1f} s, from lake snapshot {dataset.lake_snapshot}: "
@@ -82,20 +86,20 @@ def fit(
         dataset,
         int(dataset.asked_at_us[validation[0]]),
         int(dataset.asked_at_us[test[-1]]),
+        scratch,
     )
+    repeats = keeps_seen(config, dataset)
     started = time.monotonic()
-    curve = train(model, config, dataset, timeline)
+    curve = train(model, config, dataset, timeline, repeats=repeats)
     seconds = time.monotonic() - started
 
-    def two_tower(rows: np.ndarray) -> Scorer:
-        return TwoTowerScorer(model.query_tower, model.candidate_tower, dataset, rows, timeline)
-
-    baselines = tuned_baselines(dataset)
-    rankings = {
-        scorer.name: rank_all(dataset, test, scorer) for scorer in (two_tower(test), *baselines)
-    }
+    scorers = [
+        TwoTowerScorer(model.query_tower, model.candidate_tower, dataset, timeline),
+        *tuned_baselines(dataset, repeats=repeats),
+    ]
+    rankings = {scorer.name: rank_all(dataset, test, scorer, repeats=repeats) for scorer in scorers}
     metrics = {
-        "protocol": _protocol(settings, dataset),
+        "protocol": _protocol(settings, dataset, repeats=repeats),
         "test": {name: ranking.metrics() for name, ranking in rankings.items()},
         "curve": curve,
         "training_seconds": seconds,
@@ -124,15 +128,34 @@ def build(config: TrainConfig, dataset: Dataset) -> TwoTower:
     shared = embeddings(config, dataset.vocabularies, {ITEM_VOCABULARY: start})
     return TwoTower(
         config,
-        query_tower(config, dataset.query_encoding, shared, dataset.query["numbers"][rows]),
+        query_tower(
+            config, dataset.query_encoding, shared, Moments.of(dataset.query["numbers"], rows)
+        ),
         candidate_tower(
-            config, dataset.candidate_encoding, shared, dataset.candidate["numbers"][rows]
+            config,
+            dataset.candidate_encoding,
+            shared,
+            Moments.of(dataset.candidate["numbers"], rows),
         ),
     )
 
 
+def keeps_seen(config: TrainConfig, dataset: Dataset) -> bool:
+    """Whether what a person has turned to already is ranked and recommended again."""
+    if config.seen_items != "auto":
+        return config.seen_items == "kept"
+    share = float(Seen(dataset).repeated(dataset.rows(TRAIN)).mean())
+    print(f"{share:.1%} of the training window's events are with an item of before")
+    return share >= _MANY_REPEATS
+
+
 def train(
-    model: TwoTower, config: TrainConfig, dataset: Dataset, timeline: ItemTimeline
+    model: TwoTower,
+    config: TrainConfig,
+    dataset: Dataset,
+    timeline: ItemTimeline,
+    *,
+    repeats: bool,
 ) -> list[dict[str, float]]:
     """Fit until validation NDCG@10 stops rising; the model keeps the best weights.
 
@@ -158,10 +181,8 @@ def train(
             for _ in range(steps):
                 losses.append(step(next(batches))["loss"])
                 bar.update()
-        scorer = TwoTowerScorer(
-            model.query_tower, model.candidate_tower, dataset, validation, timeline
-        )
-        reached = rank_all(dataset, validation, scorer).metrics()["ndcg@10"]
+        scorer = TwoTowerScorer(model.query_tower, model.candidate_tower, dataset, timeline)
+        reached = rank_all(dataset, validation, scorer, repeats=repeats).metrics()["ndcg@10"]
         curve.append(
             {"epoch": epoch + 1, "loss": float(np.mean(losses)), "validation_ndcg@10": reached}
         )
@@ -174,12 +195,15 @@ def train(
     return curve
 
 
-def tuned_baselines(dataset: Dataset) -> list[Scorer]:
+def tuned_baselines(dataset: Dataset, *, repeats: bool) -> list[Scorer]:
     """Popularity and item-kNN, each with the setting that does best on the validation window."""
     validation = _sample(dataset.rows(VALIDATION))
 
     def best(makers: list[Any]) -> Scorer:
-        reached = [rank_all(dataset, validation, make()).metrics()["ndcg@10"] for make in makers]
+        reached = [
+            rank_all(dataset, validation, make(), repeats=repeats).metrics()["ndcg@10"]
+            for make in makers
+        ]
         chosen: Scorer = makers[int(np.argmax(reached))]()
         return chosen
 
@@ -198,25 +222,24 @@ def tuned_baselines(dataset: Dataset) -> list[Scorer]:
 def _batches(
     dataset: Dataset, rows: np.ndarray, batch_size: int, config: TrainConfig
 ) -> tf.data.Dataset:
-    """Endless batches, gathered ahead of the step by tf.data."""
-    order = tf.data.Dataset.from_generator(
-        lambda: drawn_batches(dataset.item, rows, batch_size, config.stretch, config.seed),
-        output_signature=(
-            tf.TensorSpec((batch_size,), tf.int64),
-            tf.TensorSpec((batch_size,), tf.float32),
-        ),
+    """Endless batches, gathered ahead of the step."""
+    taken = (dataset.query, dataset.candidate)
+
+    def batches() -> Iterator[Batch]:
+        drawn = drawn_batches(dataset.item, rows, batch_size, config.stretch, config.seed)
+        for batch, share in drawn:
+            yield (*(gather(arrays, batch) for arrays in taken), share)
+
+    signature = tuple(
+        {
+            name: tf.TensorSpec((batch_size, *array.shape[1:]), array.dtype)
+            for name, array in arrays.items()
+        }
+        for arrays in taken
     )
-    query = {name: tf.constant(array) for name, array in dataset.query.items()}
-    candidate = {name: tf.constant(array) for name, array in dataset.candidate.items()}
-
-    def take(batch: tf.Tensor, probability: tf.Tensor) -> Batch:
-        return (
-            {name: tf.gather(array, batch) for name, array in query.items()},
-            {name: tf.gather(array, batch) for name, array in candidate.items()},
-            probability,
-        )
-
-    return order.map(take, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return tf.data.Dataset.from_generator(
+        batches, output_signature=(*signature, tf.TensorSpec((batch_size,), tf.float32))
+    ).prefetch(tf.data.AUTOTUNE)
 
 
 def drawn_batches(
@@ -254,7 +277,7 @@ def _sample(rows: np.ndarray) -> np.ndarray:
     return rows[:: max(1, -(-len(rows) // _VALIDATION_ROWS))]
 
 
-def _protocol(settings: Settings, dataset: Dataset) -> dict[str, Any]:
+def _protocol(settings: Settings, dataset: Dataset, *, repeats: bool) -> dict[str, Any]:
     """How the figures were come by, with times on the log's own clock."""
     clock = read_clock(settings)
 
@@ -274,10 +297,12 @@ def _protocol(settings: Settings, dataset: Dataset) -> dict[str, Any]:
         "validation": span(VALIDATION),
         "test": span(TEST),
         "candidates": len(dataset.item_ids),
+        "seen_items": "kept" if repeats else "filtered",
         "ranking": (
-            "each test event is one row; its item is ranked among all items of the catalogue that "
-            "the person had not turned to yet, with features as known one microsecond before it; "
-            "ties at random; baselines tuned on the validation window"
+            "each test event is one row; its item is ranked among all items of the catalogue"
+            f"{'' if repeats else ' that the person had not turned to yet'}, with features as "
+            "known one microsecond before it; ties at random; baselines tuned on the validation "
+            "window"
         ),
     }
 

@@ -7,13 +7,17 @@ The embedding of items is shared: an item in a history and the same item as a ca
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from profilestore.encoding import LIST_LENGTH, PAD, UNKNOWN, Encoding, Vocabulary
 from training.config import TrainConfig
 from training.dataset import ITEM_VOCABULARY
 from training.runtime import tf
+
+_BATCH = 8192
 
 
 class RecentItems(tf.keras.layers.Layer):
@@ -124,18 +128,29 @@ def inputs_of(encoding: Encoding, *, item_id: bool = False) -> dict[str, tf.kera
     return inputs
 
 
-def normaliser(numbers: np.ndarray, name: str) -> tf.keras.layers.Layer:
-    """Standardises with mean and variance of the training window, which are saved with it."""
-    layer = tf.keras.layers.Normalization(name=name)
-    layer.adapt(numbers, batch_size=8192)
-    return layer
+@dataclass(frozen=True)
+class Moments:
+    """Mean and variance of each float of `numbers`, float64 [floats] each."""
+
+    mean: npt.NDArray[np.float64]
+    variance: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, numbers: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> Moments:
+        """Those of some rows, read a batch at a time."""
+        total = np.zeros((2, numbers.shape[1]))
+        for first in range(0, len(rows), _BATCH):
+            some = numbers[rows[first : first + _BATCH]].astype(np.float64)
+            total += some.sum(axis=0), (some**2).sum(axis=0)
+        mean, square = total / max(len(rows), 1)
+        return cls(mean, np.maximum(square - mean**2, 0.0))
 
 
 def query_tower(
     config: TrainConfig,
     encoding: Encoding,
     embedding: Mapping[str, tf.keras.layers.Embedding],
-    numbers: np.ndarray,
+    numbers: Moments,
 ) -> tf.keras.Model:
     """Inputs of `encoding` -> `vector` float32 [batch, dimension].
 
@@ -159,7 +174,7 @@ def candidate_tower(
     config: TrainConfig,
     encoding: Encoding,
     embedding: Mapping[str, tf.keras.layers.Embedding],
-    numbers: np.ndarray,
+    numbers: Moments,
 ) -> tf.keras.Model:
     """Inputs of `encoding` and `item_id` int32 [batch] -> `vector` float32 [batch, dimension].
 
@@ -179,11 +194,14 @@ def _scalars_and_bags(
     encoding: Encoding,
     embedding: Mapping[str, tf.keras.layers.Embedding],
     inputs: Mapping[str, tf.Tensor],
-    numbers: np.ndarray,
+    numbers: Moments,
     tower: str,
 ) -> list[tf.Tensor]:
     """Everything but the lists of items: standardised numbers, single ids, weighted bags of ids."""
-    parts = [normaliser(numbers, f"{tower}_normaliser")(inputs["numbers"])]
+    normalise = tf.keras.layers.Normalization(
+        mean=numbers.mean, variance=numbers.variance, name=f"{tower}_normaliser"
+    )
+    parts = [normalise(inputs["numbers"])]
     parts += [embedding[kind](inputs[name]) for name, kind in encoding.ids.items()]
     for name, kind in encoding.id_lists.items():
         if kind == ITEM_VOCABULARY:

@@ -153,7 +153,11 @@ def declared(column: pa.Array | pa.ChunkedArray, value_type: ValueType, where: s
             f"Cast it in the model, or correct the declared type."
         ) from error
     return pa.array(
-        [m.SerializeToString(deterministic=True) if m.WhichOneof("val") else None for m in messages], pa.binary()
+        [
+            m.SerializeToString(deterministic=True) if m.WhichOneof("val") else None
+            for m in messages
+        ],
+        pa.binary(),
     )
 
 

@@ -86,10 +86,10 @@ class Told:
         )
 
 
-def cut(store: FeatureStore) -> tuple[pa.Table, Dataset]:
+def cut(store: FeatureStore, tmp: Path) -> tuple[pa.Table, Dataset]:
     config = TrainConfig()
     frame = store.training_frame(config.feature_service, SPINE).read_all()
-    return frame, load_dataset(store, config)
+    return frame, load_dataset(store, config, tmp)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def told(
         check=False,
     )
     assert applied.returncode == 0, applied.stdout + applied.stderr
-    frame, dataset = cut(FeatureStore(settings).pinned())
+    frame, dataset = cut(FeatureStore(settings).pinned(), settings.data)
     made_at = datetime.now(UTC)
     build(folder / "second")
     yield Told(settings, dataset.lake_snapshot, made_at, frame, dataset)
@@ -145,7 +145,7 @@ def same(one: Any, other: Any) -> bool:
 
 def test_without_the_snapshot_it_is_another(told: Told) -> None:
     """Else the next test would prove nothing."""
-    frame, dataset = cut(FeatureStore(told.settings).pinned())
+    frame, dataset = cut(FeatureStore(told.settings).pinned(), told.settings.data)
     assert dataset.lake_snapshot > told.snapshot
     assert not same(dataset, told.dataset)
     before, after = (
@@ -163,7 +163,7 @@ def test_with_it_every_row_is_what_it_was(told: Told) -> None:
     by_time = lake.find_snapshot(told.settings.lake_catalog, told.settings.lake_files, told.made_at)
     assert by_time == told.snapshot
     store = FeatureStore(told.settings).pinned(told.snapshot)
-    frame, dataset = cut(store)
+    frame, dataset = cut(store, told.settings.data)
     assert frame.num_rows > 500
     assert frame.schema == told.frame.schema
     assert frame.to_pylist() == told.frame.to_pylist()

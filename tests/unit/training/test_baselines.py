@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from training.baselines import Popularity
+from profilestore.encoding import Vocabulary
+from training.baselines import ItemKNN, Popularity
 from training.pretrain import co_occurrence, spectral_embedding
 
 DAY_US = 86_400_000_000
@@ -18,6 +19,14 @@ class Log:
     item: np.ndarray
     asked_at_us: np.ndarray
     item_ids: list[str] = field(default_factory=lambda: [str(n) for n in range(6)])
+    user: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    query: dict[str, np.ndarray] = field(default_factory=dict)
+    vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
+    split: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    history_column = "history"
+
+    def rows(self, split: int) -> np.ndarray:
+        return np.flatnonzero(self.split == split)
 
 
 @pytest.mark.parametrize("days", [None, 1, 30])
@@ -25,12 +34,32 @@ def test_popularity_counts_what_happened_before_the_row(days: int | None) -> Non
     random = np.random.default_rng(1)
     log = Log(random.integers(0, 6, 300), np.sort(random.integers(0, 60 * DAY_US, 300)))
     scorer = Popularity(log, days)  # type: ignore[arg-type]
-    for row in range(0, 300, 7):
+    rows = np.arange(3, 300, 7)
+    found = np.concatenate([scorer.scores(rows[:1]), scorer.scores(rows[1:20])])
+    found = np.concatenate([found, scorer.scores(rows[20:])])
+    for row, counts in zip(rows, found, strict=True):
         now = log.asked_at_us[row]
         start = -np.inf if days is None else now - days * DAY_US
         known = (log.asked_at_us < now) & (log.asked_at_us >= start)
-        wanted = np.bincount(log.item[known], minlength=6)
-        assert scorer.scores(row).tolist() == wanted.tolist()
+        assert counts.tolist() == np.bincount(log.item[known], minlength=6).tolist()
+
+
+def test_item_knn_sums_similarities_to_the_newest_items() -> None:
+    random = np.random.default_rng(8)
+    log = Log(random.integers(0, 6, 200), np.sort(random.integers(0, 90, 200)))
+    log.user = random.integers(0, 15, 200)
+    # Ids are the places in the catalogue plus two; 1 is an item that training never saw.
+    log.query = {"history": random.integers(0, 8, (200, 5)).astype(np.int32)}
+    log.vocabularies = {"item_id": Vocabulary("item_id", [str(n) for n in range(6)])}
+    log.split = np.repeat([0, 1, 2], [150, 25, 25])
+    scorer = ItemKNN(log, newest=3, shrink=2.0)  # type: ignore[arg-type]
+    similarity = co_occurrence(log.user[:150], log.item[:150], 6, 2.0).toarray()
+    rows = np.arange(150, 200)
+    popularity = Popularity(log, None).scores(rows)  # type: ignore[arg-type]
+    for place, (row, found) in enumerate(zip(rows, scorer.scores(rows), strict=True)):
+        newest = [id_ - 2 for id_ in log.query["history"][row][:3] if id_ >= 2]
+        wanted = sum((similarity[item] for item in newest), np.zeros(6))
+        assert found == pytest.approx(wanted + 1e-9 * popularity[place], abs=1e-6)
 
 
 def test_co_occurrence_is_the_shrunk_cosine() -> None:

@@ -92,8 +92,8 @@ class Store:
         )
 
 
-def test_vocabularies_hold_the_training_window_and_no_more() -> None:
-    dataset = load_dataset(Store(7), TrainConfig())  # type: ignore[arg-type]
+def test_vocabularies_hold_the_training_window_and_no_more(tmp_path) -> None:
+    dataset = load_dataset(Store(7), TrainConfig(), tmp_path)  # type: ignore[arg-type]
     assert dataset.lake_snapshot == 17
     rows = dataset.rows(TRAIN)
     assert len(rows) == 160
@@ -103,9 +103,9 @@ def test_vocabularies_hold_the_training_window_and_no_more() -> None:
     assert set(later) == {UNKNOWN}
 
 
-def test_the_size_of_the_batches_changes_nothing() -> None:
+def test_the_size_of_the_batches_changes_nothing(tmp_path) -> None:
     whole, parts = (
-        load_dataset(Store(batch_rows), TrainConfig())  # type: ignore[arg-type]
+        load_dataset(Store(batch_rows), TrainConfig(), tmp_path)  # type: ignore[arg-type]
         for batch_rows in (200, 1)
     )
     for name in ("user", "item", "asked_at_us", "split"):

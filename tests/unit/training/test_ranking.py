@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import ir_measures
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from training.ranking import CUT, Ranking, ndcg, rank_all
+from training import ranking
+from training.ranking import CUT, Ranking, Seen, ndcg, rank_all
 
 
 @dataclass
@@ -29,8 +30,8 @@ class Table:
     def __init__(self, scores: np.ndarray) -> None:
         self._scores = scores
 
-    def scores(self, row: int) -> np.ndarray:
-        return self._scores[row]
+    def scores(self, rows: np.ndarray) -> np.ndarray:
+        return self._scores[rows]
 
 
 @st.composite
@@ -47,19 +48,28 @@ def logs(draw: st.DrawFn) -> tuple[Log, np.ndarray]:
     return log, random.permuted(np.tile(np.arange(float(items)), (rows, 1)), axis=1)
 
 
-@settings(deadline=None, max_examples=60)
-@given(logs())
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(drawn=logs(), rows_of_a_block=st.integers(1, 40), repeats=st.booleans())
 def test_ranks_equal_a_sort_of_what_the_person_had_not_turned_to(
     drawn: tuple[Log, np.ndarray],
+    rows_of_a_block: int,
+    repeats: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(ranking, "_MOST_ROWS", rows_of_a_block)
     log, scores = drawn
-    ranks = rank_all(log, np.arange(len(log.item)), Table(scores)).ranks  # type: ignore[arg-type]
+    every = np.arange(len(log.item))
+    found = rank_all(log, every, Table(scores), repeats=repeats)  # type: ignore[arg-type]
+    ranks = found.ranks
     for row in range(len(log.item)):
         seen = {
             log.item[earlier]
             for earlier in range(len(log.item))
             if log.user[earlier] == log.user[row]
             and log.asked_at_us[earlier] < log.asked_at_us[row]
+            and not repeats
         }
         order = sorted(
             range(len(log.item_ids)),
@@ -106,3 +116,14 @@ def test_metrics_equal_those_of_ir_measures(ranks: list[int]) -> None:
 
 def test_ndcg_of_the_first_and_of_the_eleventh() -> None:
     assert ndcg(np.array([0, CUT])).tolist() == [1.0, 0.0]
+
+
+def test_a_share_of_repeats_is_counted_by_person_and_instant() -> None:
+    log = Log(
+        user=np.array([1, 1, 1, 2, 1]),
+        item=np.array([3, 3, 4, 4, 4]),
+        asked_at_us=np.array([5, 5, 6, 7, 8]),
+        item_ids=[str(n) for n in range(9)],
+    )
+    # Of one instant neither repeats the other; the last row alone repeats an earlier one.
+    assert Seen(log).repeated(np.arange(5)).tolist() == [False, False, False, False, True]  # type: ignore[arg-type]

@@ -7,10 +7,18 @@ import pytest
 
 from profilestore.artifacts import QueryTower
 from profilestore.encoding import LIST_LENGTH, PAD, UNKNOWN, Feature, Vocabulary, plan
+from training import towers
 from training.config import TrainConfig
 from training.export import _to_litert
 from training.runtime import tf
-from training.towers import IdDropout, RecentItems, WeightedBag, embeddings, query_tower
+from training.towers import (
+    IdDropout,
+    Moments,
+    RecentItems,
+    WeightedBag,
+    embeddings,
+    query_tower,
+)
 
 FEATURES = [
     Feature("user_activity", "events_7d", "user", "number"),
@@ -74,12 +82,23 @@ def test_ids_are_hidden_only_while_training() -> None:
     assert 0.2 < hidden < 0.3
 
 
+def test_moments_are_those_of_the_rows_alone(monkeypatch) -> None:
+    monkeypatch.setattr(towers, "_BATCH", 7)
+    random = np.random.default_rng(6)
+    numbers = (random.standard_normal((90, 4)) * [1, 5, 0, 100] + 3).astype(np.float32)
+    rows = np.flatnonzero(random.random(90) < 0.5)
+    found = Moments.of(numbers, rows)
+    assert found.mean == pytest.approx(numbers[rows].mean(axis=0), rel=1e-5)
+    assert found.variance == pytest.approx(numbers[rows].var(axis=0), rel=1e-4, abs=1e-9)
+
+
 def test_the_exported_tower_answers_as_the_trained_one(tmp_path) -> None:
     config = TrainConfig(dimension=16, hidden=8)
     encoding = plan(FEATURES, "user")
     random = np.random.default_rng(4)
     numbers = random.standard_normal((50, encoding.floats)).astype(np.float32)
-    tower = query_tower(config, encoding, embeddings(config, VOCABULARIES, {}), numbers)
+    known = Moments.of(numbers, np.arange(50))
+    tower = query_tower(config, encoding, embeddings(config, VOCABULARIES, {}), known)
     # The last layer starts at zero: give it something to say.
     tower.get_layer("query_correction").kernel.assign(random.standard_normal((8, 16)))
     path = tmp_path / "query_tower.tflite"
