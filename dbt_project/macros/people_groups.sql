@@ -1,6 +1,6 @@
 {#
-People in groups, one after the other: what a mart makes of lists of all that a person did needs
-memory for those whom it has before it, and that must not grow with the log.
+People in groups, one after the other: what a mart makes of all that a person did needs memory for
+those whom it has before it, and that must not grow with the log.
 
 A model says so in its config, `in_groups: true`, and asks of its rows `is_in_group('user_id')`. It is
 then filled by one statement for each group. Which group it is stands in variables of the session:

@@ -19,6 +19,7 @@ with events as (
     from {{ ref('int_user_events') }}
     where
         {{ event_kind('event_type') }} <> 'other'
+        and {{ is_in_group('user_id') }}
         {%- if is_incremental() %}
         and {{ of_touched('user_id') }}
         {%- endif %}
