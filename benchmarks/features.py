@@ -211,8 +211,14 @@ def _bare(case: dict[str, Any]) -> dict[str, Any]:
     nodes = [known[one["unique_id"]] for one in ran if one["unique_id"] in known]
     project = yaml.safe_load((home.dbt_project / "dbt_project.yml").read_text())
     group_events = project["vars"]["group_events"]
+    profiles = yaml.safe_load((home.dbt_project / "profiles.yml").read_text())
+    profile = profiles[project["profile"]]
+    output = profile["outputs"][profile["target"]]
     path = home.home / "bare.duckdb"
     with lake.connect() as connection:
+        # The script has the memory that a build has, and no more.
+        for name, value in output["config_options"].items():
+            connection.execute(f"SET {name} = '{value}'")
         register(connection)
         set_session_key(connection, load_or_create_key(home))
         connection.execute(f"ATTACH '{path}' AS lake; USE lake.main")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -171,7 +172,7 @@ def grown(
     # And makes in many groups what the other makes in one.
     project = adding.settings.dbt_project / "dbt_project.yml"
     declared = project.read_text()
-    project.write_text(declared.replace("group_events: 2000000", "group_events: 3000"))
+    project.write_text(re.sub(r"group_events: \d+", "group_events: 3000", declared))
     assert project.read_text() != declared
     before: dict[str, list[int]] = {}
     for wave in waves:
