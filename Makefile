@@ -82,12 +82,22 @@ $(STAMPS)/apply: $(STAMPS)/generate $(FEATURE_REPO)
 	@touch $@
 
 .PHONY: train
-train: $(STAMPS)/train ## Train the two-tower from offline features; evaluate; export a bundle
+train: $(STAMPS)/train ## Train the two-tower from offline features; evaluate; export a bundle (CONFIG=a YAML; RESUME=1: go on where it was stopped; WARM=current: begin from a bundle)
 
 $(STAMPS)/train: $(STAMPS)/apply $(TRAINING)
 	@echo "== train: two-tower from point-in-time features"
-	$(RUN) train $(if $(CONFIG),--config $(CONFIG))
+	$(RUN) train $(if $(CONFIG),--config $(CONFIG)) $(if $(RESUME),--resume) $(if $(WARM),--warm-start $(WARM))
 	@touch $@
+
+.PHONY: segments
+segments: $(STAMPS)/apply ## Learn vectors, anomaly scores and segments of people, unsupervised (data/profiles/)
+	@echo "== segments: what sets people apart"
+	$(VENV)/bin/python -m training profiles $(if $(CONFIG),--config $(CONFIG))
+
+.PHONY: selection
+selection: $(STAMPS)/train ## Which features the model would miss, and a list of those worth keeping (data/selection/)
+	@echo "== selection: what the two-tower would miss"
+	$(VENV)/bin/python -m training selection
 
 # Always: values change as time passes, though no event came.
 .PHONY: materialize
@@ -159,6 +169,22 @@ bench-features: $(VENV)/.installed ## Measure raw logs to features: 1, 10 and 50
 .PHONY: bench-online-read
 bench-online-read: $(VENV)/.installed ## Measure online reads beside Feast's SQLite and Redis (QUICK=1: smaller; needs redis-server)
 	$(VENV)/bin/python benchmarks/online_read.py $(if $(QUICK),--quick)
+
+.PHONY: bench-movielens
+bench-movielens: $(VENV)/.installed ## Measure the towers by the papers' protocol on MovieLens 1M (DATA=its folder; SEEDS="1 2"; QUICK=1: two epochs)
+	$(VENV)/bin/python benchmarks/movielens.py $(if $(QUICK),--quick) $(if $(DATA),--data $(DATA)) $(if $(SEEDS),--seeds $(SEEDS))
+
+.PHONY: bench-ablation
+bench-ablation: $(STAMPS)/apply ## What each part of the two-tower adds, on the log of SOURCE (ONLY="features loss"; QUICK=1: two variants, one epoch)
+	$(VENV)/bin/python benchmarks/ablation.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(CONFIG),--config $(CONFIG))
+
+.PHONY: bench-transfer
+bench-transfer: $(VENV)/.installed ## What a training gains from former days, another source, two domains at once (QUICK=1: small)
+	$(VENV)/bin/python benchmarks/transfer.py $(if $(QUICK),--quick)
+
+.PHONY: bench-sources
+bench-sources: $(VENV)/.installed ## From nothing to a profile with several logs, the model beside its baselines (SOURCES="movielens tafeng <folder>")
+	$(VENV)/bin/python benchmarks/sources.py $(SOURCES)
 
 .PHONY: screenshots
 screenshots: $(STAMPS)/train ## Take the pictures of the page that README.md shows (needs Chromium or Chrome)

@@ -70,7 +70,8 @@ def main() -> None:
         figures += found
     figures = _kept(figures, quick=given.quick) + _growth(figures)
     write_result("features", figures, quick=given.quick)
-    _plot(figures, RESULTS / ("features.quick.png" if given.quick else "features.png"))
+    if "build" in parts:
+        _plot(figures, RESULTS / ("features.quick.png" if given.quick else "features.png"))
 
 
 def _measure(
@@ -254,7 +255,7 @@ def _run_bare(connection: Any, node: dict[str, Any], sql: str, group_events: int
         return
     groups = 1
     if node["config"].get("in_groups"):
-        # As macros/people_groups.sql does it.
+        # As macros/entity_groups.sql does it.
         ((events,),) = connection.execute("SELECT count(*) FROM int_user_events").fetchall()
         groups = events // group_events + 1
     connection.execute(f"SET VARIABLE groups = {groups}; SET VARIABLE group_n = 0")

@@ -31,6 +31,20 @@ retrieval_v1 = FeatureService(
     tags={"purpose": "recommendation"},
 )
 
+behaviour_v1 = FeatureService(
+    name="behaviour_v1",
+    features=[
+        user_activity,
+        user_behaviour,
+        user_devices,
+        user_rhythm,
+        user_sessions,
+        user_value,
+    ],
+    description="What vectors, anomaly scores and segments of people are made of.",
+    tags={"purpose": "profile"},
+)
+
 # Age and region are shown and not trained on.
 profile_v1 = FeatureService(
     name="profile_v1",
@@ -62,5 +76,13 @@ context_v1 = FeatureService(
     name="context_v1",
     features=[request_context],
     description="What a model can ask of the moment of asking; whoever asks gives `asked_at`.",
+    tags={"purpose": "recommendation"},
+)
+
+# A label is a feature, asked for later: training/labels.py.
+outcomes_v1 = FeatureService(
+    name="outcomes_v1",
+    features=[user_activity, user_behaviour],
+    description="What heads of the model foretell: whether somebody comes back, what they spend.",
     tags={"purpose": "recommendation"},
 )

@@ -155,6 +155,12 @@ item_popularity = FeatureView(
     ttl=timedelta(0),
     schema=[
         Field(
+            name="events_1d",
+            dtype=Int64,
+            description="Events on the item in the last day.",
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
+        ),
+        Field(
             name="events_7d",
             dtype=Int64,
             description="Events on the item in the last 7 days.",
@@ -974,7 +980,7 @@ user_history = FeatureView(
             name="event_types",
             dtype=Array(String),
             description="What happened to each.",
-            tags={"class": "behaviour", "default": "[]"},
+            tags={"along": "item_ids", "class": "behaviour", "default": "[]", "vocabulary": "event_type"},
         ),
         Field(
             name="event_at_us",

@@ -3,10 +3,12 @@
     bundle.json           version, feature service, registry, lake, config, a hash of each file
     encoding.json         how user features become the query tower's inputs
     vocabularies.json     id of each value that training knew
-    query_tower.tflite    user features -> query vector, without TensorFlow
+    query_tower.tflite    user features -> query vector and scores of heads, without TensorFlow
+    heads.json            what each head foretells, and how its scores are calibrated
     item_ids.json         item of each row of item_vectors.npy
     item_vectors.npy      float32 [items, dimension]
     metrics.json, report.html, plots
+    test_ranks.npz        the model's and the baselines' ranks on the test window
     saved_model/          both towers, for those who have TensorFlow
 
 One version is stamped on all of it. A bundle appears whole: it is written beside its place,
@@ -64,6 +66,12 @@ class Bundle:
         return str(self.manifest["feature_service"])
 
     @property
+    def item_encoding(self) -> Encoding | None:
+        """How item features became the candidate tower's inputs; older bundles do not say."""
+        said = self.manifest.get("item_encoding")
+        return Encoding.from_json(said) if said else None
+
+    @property
     def recommends_seen(self) -> bool:
         """Whether what a person has turned to already is recommended to them again."""
         return self.manifest.get("seen_items") == "kept"
@@ -96,15 +104,24 @@ class QueryTower:
 
     def __call__(self, inputs: Arrays) -> npt.NDArray[np.float32]:
         """Query vector float32 [dimension] of one row of `Encoding.encode`."""
+        return self.answer(inputs)["vector"]
+
+    def answer(self, inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
+        """Of one row of `Encoding.encode`: `vector` float32 [dimension], and under `head_output` of
+        each head its scores float32 [outputs], not calibrated."""
         with self._lock:
             named = {tensor_name(name): array for name, array in inputs.items()}
-            vector: npt.NDArray[np.float32] = self._run(**named)["vector"][0]
-            return vector.copy()
+            return {name: array[0].copy() for name, array in self._run(**named).items()}
 
 
 def tensor_name(name: str) -> str:
     """Name of an input in the exported tower: LiteRT keeps no double underscore."""
     return name.replace("__", "_")
+
+
+def head_output(name: str) -> str:
+    """Name of a head's output in the exported tower."""
+    return f"head_{name}"
 
 
 def load_current(settings: Settings) -> Bundle:
@@ -114,7 +131,7 @@ def load_current(settings: Settings) -> Bundle:
         MissingStageError: nothing was trained yet.
         ProfilestoreError: the bundle is torn or mixed; the message names the file.
     """
-    return load(_current_path(settings))
+    return load(current_path(settings))
 
 
 def current_reads(settings: Settings) -> BundleReads:
@@ -124,7 +141,7 @@ def current_reads(settings: Settings) -> BundleReads:
         MissingStageError: nothing was trained yet.
         ProfilestoreError: the bundle is torn; the message names the file.
     """
-    path = _current_path(settings)
+    path = current_path(settings)
     manifest = _read_manifest(path)
     try:
         encoding = Encoding.from_json(json.loads((path / "encoding.json").read_text()))
@@ -137,7 +154,13 @@ def current_reads(settings: Settings) -> BundleReads:
     return BundleReads(str(manifest["version"]), service, frozenset(encoding.columns))
 
 
-def _current_path(settings: Settings) -> Path:
+def current_path(settings: Settings) -> Path:
+    """Folder of the bundle that `current.json` names.
+
+    Raises:
+        MissingStageError: nothing was trained yet.
+        ProfilestoreError: current.json is torn.
+    """
     current = settings.models / CURRENT
     if not current.exists():
         raise MissingStageError(f"no model bundle in {settings.models}. Run `make train` first.")

@@ -17,6 +17,7 @@ from profilestore.errors import (
     ProfilestoreError,
 )
 from profilestore.settings import Settings, child_environment, load_settings
+from training.cli import add_fit_options, run_fit
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,13 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     add("apply", _apply, "feast apply: register entities, views and services")
     plan = add("plan", _plan, "what the next apply would change, and whom it would break")
     plan.add_argument("--json", action="store_true", help="for machines")
-    train = add("train", _train, "train the two-tower model and export its bundle")
-    train.add_argument("--config", type=Path, help="a YAML in training/configs/")
-    train.add_argument(
-        "--snapshot",
-        help="of the lake, to train on: a number, or a time for the last one made by then "
-        "(default: the latest)",
-    )
+    add_fit_options(add("train", _train, "train the two-tower model and export its bundle"))
     add("materialize", _materialize, "copy what is true now into the online store")
     add("compact", _compact, "write the online store anew, without a byte of what was deleted")
     serve = add("serve", _serve, "serve profiles and the web page")
@@ -230,27 +225,7 @@ def _plan(arguments: argparse.Namespace, settings: Settings) -> None:
 
 
 def _train(arguments: argparse.Namespace, settings: Settings) -> None:
-    # Said before TensorFlow is imported, which takes seconds.
-    if not settings.registry.exists():
-        raise MissingStageError(f"no registry at {settings.registry}. Run `make apply` first.")
-    snapshot = None
-    if arguments.snapshot is not None:
-        from profilestore.lake import find_snapshot
-
-        wanted = _number_or_time(arguments.snapshot)
-        snapshot = find_snapshot(settings.lake_catalog, settings.lake_files, wanted)
-    from training.fit import fit
-
-    fit(settings, arguments.config, snapshot=snapshot)
-
-
-def _number_or_time(text: str) -> int | datetime:
-    try:
-        return int(text) if text.isascii() and text.isdigit() else datetime.fromisoformat(text)
-    except ValueError:
-        raise InputError(
-            f"--snapshot: found {text!r}, needed a number or a time such as 2026-01-01T00:00:00Z."
-        ) from None
+    run_fit(arguments, settings)
 
 
 def _materialize(_: argparse.Namespace, settings: Settings) -> None:

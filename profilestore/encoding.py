@@ -8,6 +8,7 @@ dbt adds to a mart is in the next model with no edit:
 | number, boolean, decimal | one float, `sign(x) log(1 + |x|)`, and whether it is there |
 | timestamp | its age in days when asked, then as a number |
 | text or list of texts with `vocabulary: <name>` | ids in that vocabulary |
+| list of texts that also says `along: <column>` | ids beside that column's, value for value |
 | list of numbers with `weights_of: <column>` | weights beside that column's ids |
 | anything else | left out, and named in `Encoding.left_out` |
 
@@ -73,6 +74,7 @@ class Encoding:
         weights: column of a list of texts -> column of its weights.
         left_out: column -> why the model does not read it.
         defaults: column of numbers -> what stands for a missing one, where dbt declares it.
+        along: list of ids -> the list of ids that it runs along, value for value.
     """
 
     entity: str
@@ -83,6 +85,7 @@ class Encoding:
     weights: Mapping[str, str]
     left_out: Mapping[str, str]
     defaults: Mapping[str, float] = field(default_factory=dict)
+    along: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> list[str]:
@@ -97,6 +100,14 @@ class Encoding:
     @property
     def vocabularies(self) -> set[str]:
         return {*self.ids.values(), *self.id_lists.values()}
+
+    def histories(self, items: str) -> list[str]:
+        """The first list of ids of the vocabulary `items`, and the lists that run along it."""
+        lists = self.id_lists.items()
+        first = next((name for name, vocabulary in lists if vocabulary == items), None)
+        if first is None:
+            return []
+        return [first, *(name for name, of in self.along.items() if of == first)]
 
     def without_ages(self, why: str) -> Encoding:
         """The same encoding, timestamps left out."""
@@ -208,13 +219,13 @@ def plan(features: Iterable[Feature], entity: str) -> Encoding:
     """The encoding of one entity's features.
 
     Raises:
-        ProfilestoreError: `weights_of` names a column that the view does not have, or the default
-            of a number is none.
+        ProfilestoreError: `weights_of` or `along` names a column that the view does not have, or
+            the default of a number is none.
     """
     chosen = [feature for feature in features if feature.entity == entity]
     known = {feature.column for feature in chosen}
     numbers, ages, left_out = [], [], {}
-    ids, id_lists, weights, defaults = {}, {}, {}, {}
+    ids, id_lists, weights, defaults, along = {}, {}, {}, {}, {}
     for feature in chosen:
         vocabulary = feature.tags.get("vocabulary")
         if feature.kind == "number":
@@ -227,13 +238,10 @@ def plan(features: Iterable[Feature], entity: str) -> Encoding:
             ids[feature.column] = vocabulary
         elif feature.kind == "list_of_text" and vocabulary:
             id_lists[feature.column] = vocabulary
+            if "along" in feature.tags:
+                along[feature.column] = _sibling(feature, "along", known)
         elif feature.kind == "list_of_number" and "weights_of" in feature.tags:
-            weighted = f"{feature.view}__{feature.tags['weights_of']}"
-            if weighted not in known:
-                raise ProfilestoreError(
-                    f"feature {feature.column}: weights_of names {weighted}, "
-                    "which the feature service does not have. Correct the mart's YAML."
-                )
+            weighted = _sibling(feature, "weights_of", known)
             if weighted in weights:
                 left_out[feature.column] = f"{weighted} has weights already"
             else:
@@ -244,7 +252,28 @@ def plan(features: Iterable[Feature], entity: str) -> Encoding:
             )
     for weighted in weights.keys() - id_lists.keys():
         left_out[weights.pop(weighted)] = f"weights of {weighted}, which has no ids"
-    return Encoding(entity, tuple(numbers), tuple(ages), ids, id_lists, weights, left_out, defaults)
+    return Encoding(
+        entity,
+        tuple(numbers),
+        tuple(ages),
+        ids,
+        id_lists,
+        weights,
+        left_out,
+        defaults,
+        along,
+    )
+
+
+def _sibling(feature: Feature, tag: str, known: set[str]) -> str:
+    """The column of the same view that a tag names."""
+    column = f"{feature.view}__{feature.tags[tag]}"
+    if column not in known:
+        raise ProfilestoreError(
+            f"feature {feature.column}: {tag} names {column}, "
+            "which the feature service does not have. Correct the mart's YAML."
+        )
+    return column
 
 
 def _default(feature: Feature) -> float:

@@ -263,25 +263,35 @@ class FeatureStore:
         columns: Sequence[str] | None = None,
     ) -> pa.RecordBatchReader:
         """Every entity's features at `start`, and again at each later instant up to `end` at which
-        one of its views has a new row; by time.
+        one of its views that has a wanted column has a new row; by time.
 
         With these rows alone one can walk through time and know every entity's features exactly at
         every instant between.
         """
-        tables = [
-            (view.batch_source.get_table_query_string(), view.batch_source.timestamp_field)
-            for view in self._stored_views(service, entity)
+        views = self._stored_views(service, entity)
+        wanted = [
+            feature
+            for feature in self.features(service)
+            if feature.entity == entity and (columns is None or feature.column in columns)
         ]
+        read = {feature.view for feature in wanted}
         at_start = [
-            f"SELECT {entity}_id, {_literal(start)} AS event_timestamp FROM {table}"
-            for table, _ in tables
+            f"SELECT {entity}_id, {_literal(start)} AS event_timestamp "
+            f"FROM {view.batch_source.get_table_query_string()}"
+            for view in views
         ]
         later = [
-            f"SELECT {entity}_id, {at} AS event_timestamp FROM {table} "
+            f"SELECT {entity}_id, {at} AS event_timestamp "
+            f"FROM {view.batch_source.get_table_query_string()} "
             f"WHERE {at} > {_literal(start)} AND {at} <= {_literal(end)}"
-            for table, at in tables
+            for view in views
+            if view.name in read
+            for at in [view.batch_source.timestamp_field]
         ]
+        # Something has to be asked for, if only to get the spine back.
+        some = f"{views[0].name}__{views[0].features[0].name}"
         spine = f"{' UNION '.join([*at_start, *later])} ORDER BY event_timestamp, {entity}_id"
+        columns = [feature.column for feature in wanted] or [some]
         return self.training_frame(service, spine, columns=columns)
 
     def online(

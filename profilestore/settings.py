@@ -74,6 +74,26 @@ class Settings:
         return self.data / "models"
 
     @property
+    def checkpoints(self) -> Path:
+        return self.data / "checkpoints"
+
+    @property
+    def evaluations(self) -> Path:
+        return self.data / "evaluations"
+
+    @property
+    def profiles(self) -> Path:
+        return self.data / "profiles"
+
+    @property
+    def selection(self) -> Path:
+        return self.data / "selection"
+
+    @property
+    def training_scratch(self) -> Path:
+        return self.data / "training"
+
+    @property
     def key_file(self) -> Path:
         return self.data / "keys" / "pseudonym.key"
 

@@ -20,6 +20,7 @@ from profilestore.encoding import Arrays, Encoding, Feature, Vocabulary, plan
 from profilestore.errors import InputError, ProfilestoreError
 from profilestore.feature_store import FeatureStore
 from training.config import TrainConfig
+from training.feature_list import FeatureList
 from training.on_disk import GrowingArrays
 
 ITEM_VOCABULARY = "item_id"
@@ -27,7 +28,7 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 
 # `asked_at` is what on-demand views take. `place` is the share of the log that is before the row;
 # events of one instant have one place.
-_SPINE = """
+INTERACTIONS = """
     SELECT
         user_id,
         item_id,
@@ -69,8 +70,7 @@ class Dataset:
     @property
     def history_column(self) -> str:
         """The query column that lists the items a person turned to, newest first."""
-        columns = self.query_encoding.id_lists.items()
-        return next(name for name, kind in columns if kind == ITEM_VOCABULARY)
+        return self.query_encoding.histories(ITEM_VOCABULARY)[0]
 
     def rows(self, split: int) -> npt.NDArray[np.int64]:
         return np.flatnonzero(self.split == split)
@@ -85,9 +85,10 @@ def load_dataset(store: FeatureStore, config: TrainConfig, scratch: Path) -> Dat
 
     Raises:
         ProfilestoreError: the feature service lacks what a two-tower needs.
-        InputError: there are too few interactions to split.
+        InputError: there are too few interactions to split, or the config's list names a feature
+            that the service lacks.
     """
-    query_encoding, candidate_encoding = encodings(store.features(config.feature_service))
+    query_encoding, candidate_encoding = encodings(store.features(config.feature_service), config)
     if ITEM_VOCABULARY not in query_encoding.id_lists.values():
         raise ProfilestoreError(
             f"feature service {config.feature_service}: no list with `vocabulary: item_id` about "
@@ -102,10 +103,10 @@ def load_dataset(store: FeatureStore, config: TrainConfig, scratch: Path) -> Dat
     people: dict[str, int] = {}
     for batch in store.training_frame(
         config.feature_service,
-        _SPINE,
+        INTERACTIONS,
         columns=[*query_encoding.columns, *candidate_encoding.columns],
     ):
-        columns = {name: batch.column(name) for name in batch.schema.names}
+        columns = columns_of(batch)
         split = split_by_place(columns["place"].to_numpy(), config)
         known = batch.filter(pa.array(split == TRAIN))
         # Rows come in the order of time, so what a batch's training rows hold is known before any
@@ -114,9 +115,7 @@ def load_dataset(store: FeatureStore, config: TrainConfig, scratch: Path) -> Dat
             held = _columns(known, name, (query_encoding, candidate_encoding))
             vocabularies[name] = vocabulary.grown(held)
         asked_at_us = epoch_us(columns["event_timestamp"])
-        candidate = candidate_encoding.encode(columns, asked_at_us, vocabularies)
-        candidate[ITEM_VOCABULARY] = vocabularies[ITEM_VOCABULARY].ids(columns["item_id"])
-        candidates.append(candidate)
+        candidates.append(candidate_inputs(candidate_encoding, columns, asked_at_us, vocabularies))
         query.append(query_encoding.encode(columns, asked_at_us, vocabularies))
         user = [people.setdefault(user, len(people)) for user in columns["user_id"].to_pylist()]
         rows.append(
@@ -129,7 +128,7 @@ def load_dataset(store: FeatureStore, config: TrainConfig, scratch: Path) -> Dat
         )
     if not people:
         raise InputError("the lake has no interactions. Check the source and `make build`.")
-    of_rows = {name: np.array(array) for name, array in rows.finish().items()}
+    of_rows = rows.finish()
     require_windows(of_rows["split"])
     return Dataset(
         query=query.finish(),
@@ -143,16 +142,69 @@ def load_dataset(store: FeatureStore, config: TrainConfig, scratch: Path) -> Dat
     )
 
 
-def encodings(features: Sequence[Feature]) -> tuple[Encoding, Encoding]:
-    """How the query tower and the candidate tower read the features of a service.
+def catalogue_at(
+    store: FeatureStore,
+    config: TrainConfig,
+    dataset: Dataset,
+    instants_us: Sequence[int],
+    scratch: Path,
+) -> list[Arrays]:
+    """The candidate inputs of every item, in the catalogue's order, as known at each instant."""
+    encoding = dataset.candidate_encoding
+    catalogues = []
+    for instant in instants_us:
+        spine = pa.table(
+            {
+                "item_id": dataset.item_ids,
+                "event_timestamp": pa.array(
+                    [instant] * len(dataset.item_ids), pa.timestamp("us", tz="UTC")
+                ),
+            }
+        )
+        arrays = GrowingArrays(scratch)
+        for batch in (
+            store.training_frame(config.feature_service, spine, columns=encoding.columns)
+            if encoding.columns
+            else spine.to_batches()
+        ):
+            columns = columns_of(batch)
+            at_us = epoch_us(columns["event_timestamp"])
+            arrays.append(candidate_inputs(encoding, columns, at_us, dataset.vocabularies))
+        catalogues.append(arrays.finish())
+    return catalogues
+
+
+def encodings(features: Sequence[Feature], config: TrainConfig) -> tuple[Encoding, Encoding]:
+    """How the query tower and the candidate tower read the features of the config's service.
 
     Raises:
         ProfilestoreError: `weights_of` names a column that the view does not have.
+        InputError: the config's list names a feature that the service lacks.
     """
+    if config.features:
+        listed = FeatureList(config.feature_service, config.features)
+        features = listed.of(features, config.feature_service)
     # Item vectors are computed ahead of the question, so nothing that changes by the mere passing
     # of time can be in them.
     why = "item vectors are computed ahead"
     return plan(features, "user"), plan(features, "item").without_ages(why)
+
+
+def columns_of(batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    return {name: batch.column(name) for name in batch.schema.names}
+
+
+def candidate_inputs(
+    encoding: Encoding,
+    columns: Mapping[str, pa.Array],
+    asked_at_us: npt.NDArray[np.int64],
+    vocabularies: Mapping[str, Vocabulary],
+) -> Arrays:
+    """What the candidate tower takes: the features as `Encoding.encode` makes them, and `item_id`,
+    int32 [rows]."""
+    arrays = encoding.encode(columns, asked_at_us, vocabularies)
+    arrays[ITEM_VOCABULARY] = vocabularies[ITEM_VOCABULARY].ids(columns["item_id"])
+    return arrays
 
 
 def split_by_place(place: npt.NDArray[np.float64], config: TrainConfig) -> npt.NDArray[np.int8]:
@@ -199,6 +251,11 @@ def index_in(values: pa.Array, catalogue: list[str]) -> npt.NDArray[np.int64]:
 
 def epoch_us(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.int64]:
     return column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
+
+
+def evenly(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
+    """At most `most` of the rows, evenly spaced."""
+    return rows[:: max(1, -(-len(rows) // most))]
 
 
 def gather(arrays: Mapping[str, npt.NDArray], rows: npt.NDArray[np.int64]) -> Arrays:

@@ -12,12 +12,20 @@ import numpy.typing as npt
 from profilestore.encoding import Arrays
 from profilestore.feature_store import FeatureStore
 from training.config import TrainConfig
-from training.dataset import ITEM_VOCABULARY, Dataset, epoch_us, gather, index_in
+from training.dataset import (
+    Dataset,
+    candidate_inputs,
+    columns_of,
+    epoch_us,
+    gather,
+    index_in,
+)
 from training.on_disk import GrowingArrays
 from training.runtime import tf
+from training.towers import QueryTower
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_BATCH = 8192
+_BATCH = 4096
 # Changes of items between the rows of a block, that are scored at once.
 _MOST_CHANGES = 20_000
 
@@ -49,11 +57,9 @@ class ItemTimeline:
             from_epoch_us(end_us),
             columns=encoding.columns,
         ):
-            columns = {name: batch.column(name) for name in batch.schema.names}
+            columns = columns_of(batch)
             at_us = epoch_us(columns["event_timestamp"])
-            encoded = encoding.encode(columns, at_us, dataset.vocabularies)
-            encoded[ITEM_VOCABULARY] = dataset.vocabularies[ITEM_VOCABULARY].ids(columns["item_id"])
-            inputs.append(encoded)
+            inputs.append(candidate_inputs(encoding, columns, at_us, dataset.vocabularies))
             changes.append({"at": at_us, "item": index_in(columns["item_id"], dataset.item_ids)})
         self.inputs = inputs.finish()
         self.at_us, self.item = changes.finish().values()
@@ -103,8 +109,11 @@ class ItemWalk:
         scores = queries @ self._vectors.T
         changed = np.arange(until[0], until[-1])
         if len(changed):
-            self._correct(scores, queries, changed, until)
-            self._apply(until[-1])
+            vectors = self._vectors_of(changed)
+            self._correct(scores, queries @ vectors.T, changed, until)
+            # With several changes of one item, numpy keeps the last: the latest.
+            self._vectors[self._item[changed]] = vectors
+            self._applied = until[-1]
         return scores
 
     def _apply(self, until: int) -> None:
@@ -119,16 +128,15 @@ class ItemWalk:
     def _correct(
         self,
         scores: npt.NDArray[np.float32],
-        queries: npt.NDArray[np.float32],
+        with_change: npt.NDArray[np.float32],
         changed: npt.NDArray[np.int64],
         until: npt.NDArray[np.int64],
     ) -> None:
         """Put the scores of items that changed between the first row and the last to what they
-        were at each row."""
-        with_change = queries @ self._vectors_of(changed).T
+        were at each row; `with_change` has float32 [rows, changes], the scores with each change."""
         which, column = np.unique(self._item[changed], return_inverse=True)
         # The latest change of each item that each row knows of: 0 is none, n is the n-th.
-        latest = np.zeros((len(queries), len(which)), np.int64)
+        latest = np.zeros((len(scores), len(which)), np.int64)
         row = np.searchsorted(until, changed, side="right")
         # With several changes of one item, numpy keeps the last: the latest.
         latest[row, column] = np.arange(1, len(changed) + 1)
@@ -168,11 +176,25 @@ def predict(
     tower: tf.keras.Model, inputs: Arrays, rows: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float32]:
     """Vectors float32 [rows, dimension] of a tower at some rows of its inputs, in batches."""
-    vectors = np.empty((len(rows), tower.output_shape[-1]), np.float32)
-    for first in range(0, len(rows), _BATCH):
-        some = slice(first, first + _BATCH)
-        vectors[some] = tower(gather(inputs, rows[some]), training=False)
-    return vectors
+    # An array without columns is no input of a Keras model.
+    inputs = {name: array for name, array in inputs.items() if array.shape[1:] != (0,)}
+    return np.concatenate(
+        [
+            tower(gather(inputs, rows[first : first + _BATCH]), training=False)
+            for first in range(0, max(len(rows), 1), _BATCH)
+        ]
+    )
+
+
+def predict_scores(
+    tower: QueryTower, inputs: Arrays, rows: npt.NDArray[np.int64]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """What each head says of some rows, float32 [rows, outputs], in batches."""
+    batches = [
+        tower.vectors_and_scores(gather(inputs, rows[first : first + _BATCH]))[1]
+        for first in range(0, max(len(rows), 1), _BATCH)
+    ]
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in tower.heads}
 
 
 def from_epoch_us(at_us: int) -> datetime:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from tqdm import tqdm
+import numpy.typing as npt
 
 from profilestore.feature_store import FeatureStore
 from profilestore.settings import Settings
-from profilestore.sources import read_clock
-from training.baselines import ItemKNN, Popularity
+from training.batches import Source
 from training.config import TrainConfig, load_config
 from training.dataset import (
     ITEM_VOCABULARY,
@@ -23,54 +20,60 @@ from training.dataset import (
     TRAIN,
     VALIDATION,
     Dataset,
-    gather,
+    catalogue_at,
+    evenly,
     load_dataset,
 )
-from training.evaluate import ItemTimeline, TwoTowerScorer, from_epoch_us
+from training.evaluate import ItemTimeline, TwoTowerScorer
 from training.export import export_bundle
+from training.head_evaluation import judge_heads
+from training.heads import head_of
+from training.kept_ranks import KeptRanks
+from training.labels import Label, read_labels
+from training.loop import Checkpoints, last_checkpoint, train
+from training.measurement import measure, say
+from training.negatives import Negatives
 from training.pretrain import co_occurrence, spectral_embedding
-from training.ranking import Scorer, Seen, ndcg, rank_all
+from training.prior import popularity_weights
+from training.ranking import VALIDATION_ROWS, Seen, rank_all
 from training.runtime import DEVICE, tf
-from training.towers import Moments, candidate_tower, embeddings, query_tower
-from training.two_tower import Batch, TwoTower
+from training.towers import Moments, QueryTower, candidate_tower, embeddings
+from training.two_tower import TwoTower
+from training.warm_start import begin
+from training.windows import windows_of_rows
 
-# Rows of the validation window that are ranked after each epoch and to tune the baselines, at most.
-_VALIDATION_ROWS = 10_000
 # From this share of events with an item of before, such items are ranked and recommended.
 _MANY_REPEATS = 0.1
-
-
-@dataclass(frozen=True)
-class WarmCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up over the first epoch, then a cosine down to zero."""
-
-    peak: float
-    steps_an_epoch: int
-    epochs: int
-
-    def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        warm = tf.cast(self.steps_an_epoch, tf.float32)
-        whole = tf.cast(self.steps_an_epoch * self.epochs, tf.float32)
-        at = tf.cast(step, tf.float32)
-        falling = 0.5 * (1.0 + tf.cos(np.pi * (at - warm) / tf.maximum(whole - warm, 1.0)))
-        return self.peak * tf.where(at < warm, (at + 1.0) / warm, falling)
+# Spans of the training window from which it is read what popularity looks like.
+_PRIOR_SPANS = 32
 
 
 def fit(
-    settings: Settings, config_path: Path | None = None, *, snapshot: int | None = None
+    settings: Settings,
+    config_path: Path | None = None,
+    *,
+    snapshot: int | None = None,
+    resume: bool = False,
+    warm_start: str | None = None,
 ) -> Path:
     """Train, evaluate beside the baselines, export; the bundle's folder.
 
     Args:
         snapshot: of the lake, to cut the training set from; by default the latest.
+        warm_start: bundle to begin from, instead of what the config names.
+        resume: go on from the last checkpoint, with the snapshot that it was begun with.
     """
     config = load_config(config_path)
+    if warm_start is not None:
+        config = replace(config, warm_start=warm_start)
+    if resume and snapshot is None:
+        snapshot = last_checkpoint(settings.checkpoints)["run"]["lake_snapshot"]
     store = FeatureStore(settings).pinned(snapshot)
     tf.keras.utils.set_random_seed(config.seed)
     print(f"device: {DEVICE}")
 
     started = time.monotonic()
-    scratch = settings.data / "training"
+    scratch = settings.training_scratch
     dataset = load_dataset(store, config, scratch)
     print(
         f"{len(dataset.split):,} interactions with point-in-time features in "
@@ -78,7 +81,12 @@ def fit(
         f"train {len(dataset.rows(TRAIN)):,}, "
         f"validation {len(dataset.rows(VALIDATION)):,}, test {len(dataset.rows(TEST)):,}"
     )
-    model = build(config, dataset)
+    labels, left_out = read_labels(store, config, dataset)
+    for name, reason in left_out.items():
+        print(f"head {name} is left out: {reason}")
+    source = training_source(store, config, dataset, labels, scratch)
+    model = build(config, dataset, labels, popularity_of_items(store, config, dataset, scratch))
+    taken = begin(settings, config, model, source, dataset)
     validation, test = dataset.rows(VALIDATION), dataset.rows(TEST)
     timeline = ItemTimeline(
         store,
@@ -88,252 +96,180 @@ def fit(
         int(dataset.asked_at_us[test[-1]]),
         scratch,
     )
-    repeats = keeps_seen(config, dataset)
+    seen = seen_to_filter(config, dataset)
     started = time.monotonic()
-    curve = train(model, config, dataset, timeline, repeats=repeats)
+    some = evenly(validation, VALIDATION_ROWS)
+
+    def reached() -> float:
+        scorer = TwoTowerScorer(model.query_tower, model.candidate_tower, dataset, timeline)
+        return rank_all(dataset, some, scorer, seen).metrics()["ndcg@10"]
+
+    checkpoints = Checkpoints(
+        settings.checkpoints,
+        config.checkpoint_steps,
+        {
+            **config.to_json(),
+            "lake_snapshot": dataset.lake_snapshot,
+            "registry_hash": store.registry_hash(),
+        },
+    )
+    curve = train(model, config, source, reached, checkpoints=checkpoints, resume=resume)
     seconds = time.monotonic() - started
 
-    scorers = [
+    measurement = measure(
+        settings,
+        dataset,
+        timeline,
         TwoTowerScorer(model.query_tower, model.candidate_tower, dataset, timeline),
-        *tuned_baselines(dataset, repeats=repeats),
-    ]
-    rankings = {scorer.name: rank_all(dataset, test, scorer, repeats=repeats) for scorer in scorers}
-    metrics = {
-        "protocol": _protocol(settings, dataset, repeats=repeats),
-        "test": {name: ranking.metrics() for name, ranking in rankings.items()},
+        seen,
+    )
+    calibrations, head_metrics = judge_heads(model.query_tower, dataset, labels)
+    metrics = measurement.metrics | {
+        "warm_start": taken and asdict(taken),
         "curve": curve,
         "training_seconds": seconds,
         "device": DEVICE,
-        "by_history": _by_history(dataset, test, rankings["two-tower"].ranks),
+        "heads": head_metrics,
+        "heads_left_out": left_out,
     }
-    metrics["lift"] = _lift(metrics["test"])
     path = export_bundle(
-        settings, store, config, dataset, model.query_tower, model.candidate_tower, metrics
+        settings,
+        store,
+        config,
+        dataset,
+        model.query_tower,
+        model.candidate_tower,
+        {name: (labels[name], calibrations[name]) for name in labels},
+        metrics,
+        KeptRanks.of(dataset, test, measurement.rankings),
     )
-    _say(metrics, path)
+    checkpoints.clear()
+    say(metrics)
+    print(f"bundle and report: {path}")
     return path
 
 
-def build(config: TrainConfig, dataset: Dataset) -> TwoTower:
-    """The untrained model; its normalisers know the training window only."""
-    rows = dataset.rows(TRAIN)
-    items = dataset.candidate["item_id"][rows]
-    similarity = co_occurrence(
-        dataset.user[rows],
-        items.astype(np.int64),
-        len(dataset.vocabularies[ITEM_VOCABULARY]),
-        config.pretrain_shrink,
-    )
-    start = spectral_embedding(similarity, config.dimension, config.pretrain_scale, config.seed)
-    shared = embeddings(config, dataset.vocabularies, {ITEM_VOCABULARY: start})
-    return TwoTower(
-        config,
-        query_tower(
-            config, dataset.query_encoding, shared, Moments.of(dataset.query["numbers"], rows)
-        ),
-        candidate_tower(
-            config,
-            dataset.candidate_encoding,
-            shared,
-            Moments.of(dataset.candidate["numbers"], rows),
-        ),
-    )
-
-
-def keeps_seen(config: TrainConfig, dataset: Dataset) -> bool:
-    """Whether what a person has turned to already is ranked and recommended again."""
-    if config.seen_items != "auto":
-        return config.seen_items == "kept"
-    share = float(Seen(dataset).repeated(dataset.rows(TRAIN)).mean())
-    print(f"{share:.1%} of the training window's events are with an item of before")
-    return share >= _MANY_REPEATS
-
-
-def train(
-    model: TwoTower,
+def training_source(
+    store: FeatureStore,
     config: TrainConfig,
     dataset: Dataset,
-    timeline: ItemTimeline,
-    *,
-    repeats: bool,
-) -> list[dict[str, float]]:
-    """Fit until validation NDCG@10 stops rising; the model keeps the best weights.
-
-    Returns:
-        One entry an epoch: mean loss, validation NDCG@10.
-    """
+    labels: Mapping[str, Label],
+    scratch: Path,
+) -> Source:
+    """What batches are made of: the training window's positions, in spans of time."""
     rows = dataset.rows(TRAIN)
-    validation = _sample(dataset.rows(VALIDATION))
-    batch_size = min(config.batch_size, len(rows))
-    steps = len(rows) // batch_size
-    model.compile(
-        optimizer=tf.keras.optimizers.Adam(WarmCosine(config.learning_rate, steps, config.epochs))
+    spans = np.array_split(rows, -(-len(rows) // config.stretch))
+    span = np.zeros(len(dataset.split), np.int64)
+    for n, of_span in enumerate(spans):
+        span[of_span] = n
+    lists = dataset.query_encoding.histories(ITEM_VOCABULARY)
+    windows = windows_of_rows(
+        {name: dataset.query[name] for name in lists},
+        dataset.history_column,
+        dataset.user * len(spans) + span,
+        rows,
+        config.context,
     )
-    batches = iter(_batches(dataset, rows, batch_size, config))
-    step = tf.function(model.train_step, reduce_retracing=True)
-    curve: list[dict[str, float]] = []
-    best, best_weights = -1.0, model.get_weights()
-    for epoch in range(config.epochs):
-        losses = []
-        with tqdm(
-            total=steps, desc=f"epoch {epoch + 1}", unit="step", leave=False, disable=None
-        ) as bar:
-            for _ in range(steps):
-                losses.append(step(next(batches))["loss"])
-                bar.update()
-        scorer = TwoTowerScorer(model.query_tower, model.candidate_tower, dataset, timeline)
-        reached = rank_all(dataset, validation, scorer, repeats=repeats).metrics()["ndcg@10"]
-        curve.append(
-            {"epoch": epoch + 1, "loss": float(np.mean(losses)), "validation_ndcg@10": reached}
-        )
-        print(f"epoch {epoch + 1}: loss {curve[-1]['loss']:.3f}, validation NDCG@10 {reached:.4f}")
-        if reached > best:
-            best, best_weights, best_epoch = reached, model.get_weights(), epoch
-        elif epoch - best_epoch >= config.patience:
-            break
-    model.set_weights(best_weights)
-    return curve
-
-
-def tuned_baselines(dataset: Dataset, *, repeats: bool) -> list[Scorer]:
-    """Popularity and item-kNN, each with the setting that does best on the validation window."""
-    validation = _sample(dataset.rows(VALIDATION))
-
-    def best(makers: list[Any]) -> Scorer:
-        reached = [
-            rank_all(dataset, validation, make(), repeats=repeats).metrics()["ndcg@10"]
-            for make in makers
-        ]
-        chosen: Scorer = makers[int(np.argmax(reached))]()
-        return chosen
-
-    return [
-        best([lambda days=days: Popularity(dataset, days) for days in (None, 30, 90, 365)]),
-        best(
-            [
-                lambda newest=newest, shrink=shrink: ItemKNN(dataset, newest=newest, shrink=shrink)
-                for newest in (1, 3, 10, 50)
-                for shrink in (0.0, 20.0)
-            ]
+    negatives = Negatives(config.negatives, config.draws, dataset.item, spans)
+    instants = [int(dataset.asked_at_us[of_span[0]]) for of_span in spans]
+    return Source(
+        windows=windows,
+        span=span[windows.row[np.searchsorted(windows.window, np.arange(len(windows.length)))]],
+        person={
+            name: array
+            for name, array in dataset.query.items()
+            if name.removesuffix("__weights") not in lists
+        },
+        candidate=dataset.candidate,
+        catalogue=(
+            []
+            if negatives.kind == "batch"
+            else catalogue_at(store, config, dataset, instants, scratch)
         ),
-    ]
-
-
-def _batches(
-    dataset: Dataset, rows: np.ndarray, batch_size: int, config: TrainConfig
-) -> tf.data.Dataset:
-    """Endless batches, gathered ahead of the step."""
-    taken = (dataset.query, dataset.candidate)
-
-    def batches() -> Iterator[Batch]:
-        drawn = drawn_batches(dataset.item, rows, batch_size, config.stretch, config.seed)
-        for batch, share in drawn:
-            yield (*(gather(arrays, batch) for arrays in taken), share)
-
-    signature = tuple(
-        {
-            name: tf.TensorSpec((batch_size, *array.shape[1:]), array.dtype)
-            for name, array in arrays.items()
-        }
-        for arrays in taken
+        negatives=negatives,
+        labels={name: label.values for name, label in labels.items()},
     )
-    return tf.data.Dataset.from_generator(
-        batches, output_signature=(*signature, tf.TensorSpec((batch_size,), tf.float32))
-    ).prefetch(tf.data.AUTOTUNE)
 
 
-def drawn_batches(
-    item: np.ndarray, rows: np.ndarray, batch_size: int, stretch: int, seed: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Endless batches, each drawn from one stretch of time; every epoch cuts and orders anew.
-
-    Args:
-        item: int64, item of every row of the dataset.
-        rows: int64, the rows to draw from, in the order of time.
-
-    Yields:
-        Rows int64 [batch_size], and float32 [batch_size], the share of the stretch's positions that
-        have the row's item.
-    """
-    random = np.random.default_rng(seed)
-    stretch = max(stretch, batch_size)
-    while True:
-        first = int(random.integers(0, min(stretch, len(rows) - batch_size + 1)))
-        cuts = [0, *range(first, len(rows), stretch), len(rows)]
-        batches = []
-        for start, end in pairwise(cuts):
-            drawn = random.permutation(rows[start:end])
-            share = np.bincount(item[drawn])[item[drawn]] / max(len(drawn), 1)
-            batches += [
-                (drawn[at : at + batch_size], share[at : at + batch_size].astype(np.float32))
-                for at in range(0, len(drawn) - batch_size + 1, batch_size)
-            ]
-        for place in random.permutation(len(batches)):
-            yield batches[place]
-
-
-def _sample(rows: np.ndarray) -> np.ndarray:
-    """At most _VALIDATION_ROWS rows, evenly spaced."""
-    return rows[:: max(1, -(-len(rows) // _VALIDATION_ROWS))]
-
-
-def _protocol(settings: Settings, dataset: Dataset, *, repeats: bool) -> dict[str, Any]:
-    """How the figures were come by, with times on the log's own clock."""
-    clock = read_clock(settings)
-
-    def span(split: int) -> dict[str, Any]:
-        rows = dataset.rows(split)
-        first, last = (from_epoch_us(dataset.asked_at_us[rows[end]]) for end in (0, -1))
-        return {
-            "rows": len(rows),
-            "people": len(np.unique(dataset.user[rows])),
-            "from": clock.to_log(first).isoformat(),
-            "to": clock.to_log(last).isoformat(),
-        }
-
-    return {
-        "split": "by time: the latest events are the test, those before them the validation",
-        "train": span(TRAIN),
-        "validation": span(VALIDATION),
-        "test": span(TEST),
-        "candidates": len(dataset.item_ids),
-        "seen_items": "kept" if repeats else "filtered",
-        "ranking": (
-            "each test event is one row; its item is ranked among all items of the catalogue"
-            f"{'' if repeats else ' that the person had not turned to yet'}, with features as "
-            "known one microsecond before it; ties at random; baselines tuned on the validation "
-            "window"
-        ),
-    }
-
-
-def _by_history(dataset: Dataset, rows: np.ndarray, ranks: np.ndarray) -> list[dict[str, Any]]:
-    """NDCG@10 by the number of items in the history that the model was given."""
-    length = np.count_nonzero(dataset.query[dataset.history_column][rows], axis=1)
-    gain = ndcg(ranks)
-    groups = {"0 to 4": (0, 4), "5 to 19": (5, 19), "20 to 49": (20, 49), "50": (50, 50)}
-    return [
-        {"history": name, "rows": int(chosen.sum()), "ndcg@10": float(gain[chosen].mean())}
-        for name, (low, high) in groups.items()
-        if (chosen := (length >= low) & (length <= high)).any()
+def popularity_of_items(
+    store: FeatureStore, config: TrainConfig, dataset: Dataset, scratch: Path
+) -> npt.NDArray[np.float32] | None:
+    """What the items' numbers say of how often each is turned to, from some spans of the training
+    window; None where they have none, or vectors have a length that says nothing."""
+    if not config.popularity or config.cosine or not dataset.candidate_encoding.floats:
+        return None
+    rows = dataset.rows(TRAIN)
+    spans = np.array_split(rows, -(-len(rows) // config.stretch))
+    spans = [spans[n] for n in evenly(np.arange(len(spans)), _PRIOR_SPANS)]
+    moments = Moments.of(dataset.candidate["numbers"], rows)
+    instants = [int(dataset.asked_at_us[span[0]]) for span in spans]
+    catalogues = catalogue_at(store, config, dataset, instants, scratch)
+    known = np.unique(dataset.item[rows])
+    scale = np.sqrt(np.maximum(moments.variance, 1e-7))
+    numbers = [
+        ((catalogue["numbers"][known] - moments.mean) / scale).astype(np.float32)
+        for catalogue in catalogues
     ]
+    counts = [
+        np.bincount(np.searchsorted(known, dataset.item[span]), minlength=len(known))
+        for span in spans
+    ]
+    return popularity_weights(numbers, counts)
 
 
-def _lift(test: dict[str, dict[str, float]]) -> dict[str, float]:
-    """By how much the two-tower's NDCG@10 is above each baseline's, as a share of the latter."""
-    own = test["two-tower"]["ndcg@10"]
-    return {
-        name: own / max(figures["ndcg@10"], 1e-9) - 1.0
-        for name, figures in test.items()
-        if name != "two-tower"
+def build(
+    config: TrainConfig,
+    dataset: Dataset,
+    labels: Mapping[str, Label],
+    popularity: npt.NDArray[np.float32] | None,
+) -> TwoTower:
+    """The untrained model; its normalisers know the training window only."""
+    rows = dataset.rows(TRAIN)
+    # What runs along a history says nothing at first: the items alone start from where they belong.
+    started = {
+        name: np.zeros((len(dataset.vocabularies[name]), config.dimension), np.float32)
+        for column in dataset.query_encoding.along
+        if (name := dataset.query_encoding.id_lists[column]) != ITEM_VOCABULARY
     }
-
-
-def _say(metrics: dict[str, Any], path: Path) -> None:
-    print(f"\n{'test window':44} recall@10  NDCG@10     MRR  coverage")
-    for name, figures in metrics["test"].items():
-        print(
-            f"{name:44} {figures['recall@10']:9.4f} {figures['ndcg@10']:8.4f} "
-            f"{figures['mrr']:7.4f} {figures['coverage@10']:9.1%}"
+    if config.pretrain:
+        similarity = co_occurrence(
+            dataset.user[rows],
+            dataset.candidate["item_id"][rows].astype(np.int64),
+            len(dataset.vocabularies[ITEM_VOCABULARY]),
+            config.pretrain_shrink,
         )
-    print(f"bundle and report: {path}")
+        part = spectral_embedding(
+            similarity, config.dimension // config.parts, config.pretrain_scale, config.seed
+        )
+        started[ITEM_VOCABULARY] = np.tile(part, config.parts)
+    shared = embeddings(config, dataset.vocabularies, started)
+    query_numbers, candidate_numbers = (
+        Moments.of(arrays["numbers"], rows) for arrays in (dataset.query, dataset.candidate)
+    )
+    return TwoTower(
+        config,
+        QueryTower(
+            config,
+            dataset.query_encoding,
+            shared,
+            query_numbers,
+            popularity=popularity is not None,
+            heads={
+                name: head_of(config, label.head, len(label.classes))
+                for name, label in labels.items()
+            },
+        ),
+        candidate_tower(config, dataset.candidate_encoding, shared, candidate_numbers, popularity),
+        len(dataset.item_ids),
+    )
+
+
+def seen_to_filter(config: TrainConfig, dataset: Dataset) -> Seen | None:
+    """What people have turned to already, if it is neither ranked nor recommended again."""
+    seen = Seen(dataset)
+    kept = config.seen_items == "kept"
+    if config.seen_items == "auto":
+        share = float(seen.repeated(dataset.rows(TRAIN)).mean())
+        print(f"{share:.1%} of the training window's events are with an item of before")
+        kept = share >= _MANY_REPEATS
+    return None if kept else seen

@@ -26,10 +26,7 @@ def co_occurrence(
     Returns:
         float32 [items, items], sparse and symmetric.
     """
-    touched = csr_matrix(
-        (np.ones(len(item), np.float32), (user, item)), shape=(int(user.max()) + 1, items)
-    )
-    touched.data[:] = 1.0
+    touched = people_and_items(user, item, items)
     common = (touched.T @ touched).tocsr()
     people = common.diagonal()
     common.setdiag(0)
@@ -37,6 +34,21 @@ def co_occurrence(
     pairs = common.tocoo()
     pairs.data /= np.sqrt(people[pairs.row] * people[pairs.col]) + shrink
     return pairs.tocsr()
+
+
+def people_and_items(
+    user: npt.NDArray[np.int64], item: npt.NDArray[np.int64], items: int
+) -> csr_matrix:
+    """float32 [people, items]: 1 where a person turned to an item, however often.
+
+    Args:
+        user, item: int64 [events].
+    """
+    touched = csr_matrix(
+        (np.ones(len(item), np.float32), (user, item)), shape=(int(user.max()) + 1, items)
+    )
+    touched.data[:] = 1.0
+    return touched
 
 
 def spectral_embedding(

@@ -15,9 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from profilestore.errors import ProfilestoreError
 from training.dataset import Dataset
+from training.metrics import Figures, accuracy
 
+# Length of the lists that are recommended.
 CUT = 10
+# Rows of the validation window that are ranked, at most.
+VALIDATION_ROWS = 10_000
 # Scores that are in memory at once: rows of a block times items.
 _MOST_SCORES = 8_000_000
 _MOST_ROWS = 512
@@ -41,29 +46,18 @@ class Ranking:
 
     Attributes:
         ranks: int64 [rows], 0 is the top.
-        recommended: share of the catalogue that stands in somebody's first ten.
+        lists: int32 [rows, CUT], the items that were ranked first, in no order; in a catalogue with
+            fewer items than CUT, all of them.
+        user: int64 [rows], whose each row is.
     """
 
     ranks: npt.NDArray[np.int64]
-    recommended: float
+    lists: npt.NDArray[np.int32]
+    user: npt.NDArray[np.int64]
 
-    def metrics(self) -> dict[str, float]:
-        """Means over rows: Recall@10 (one true item, so the same as HitRate@10), NDCG@10, MRR; the
-        standard error of NDCG@10; coverage@10."""
-        hit = self.ranks < CUT
-        gain = ndcg(self.ranks)
-        return {
-            "recall@10": float(hit.mean()),
-            "ndcg@10": float(gain.mean()),
-            "ndcg@10_standard_error": float(gain.std(ddof=1) / np.sqrt(len(gain))),
-            "mrr": float((1.0 / (self.ranks + 1)).mean()),
-            "coverage@10": self.recommended,
-        }
-
-
-def ndcg(ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """float64 [rows]: 1 / log2(rank + 2) within the first ten, else 0."""
-    return np.where(ranks < CUT, 1.0 / np.log2(ranks + 2.0), 0.0)
+    def metrics(self) -> Figures:
+        """Accuracy, as `training.metrics.accuracy` has it."""
+        return accuracy(self.ranks, self.user)
 
 
 class Seen:
@@ -107,41 +101,56 @@ class Seen:
             found[first + place[item == self._own[some][place]]] = True
         return found
 
+    def count(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """int64 [rows], the events that the person had before."""
+        return self._end[rows] - self._start[rows]
+
 
 def rank_all(
     dataset: Dataset,
     rows: npt.NDArray[np.int64],
     scorer: Scorer,
+    seen: Seen | None,
     *,
-    repeats: bool = False,
     seed: int = 0,
 ) -> Ranking:
     """Rank the true item of each row among all items that its person has not turned to yet.
 
     Args:
         rows: int64 [n], ascending rows of the dataset, which is in the order of time.
-        repeats: rank it among all items instead: people turn to one item again.
+        seen: what they have turned to; None ranks among all items, those included.
+
+    Raises:
+        ProfilestoreError: a score is not a number, which would compare as a good rank.
     """
-    random = np.random.default_rng(seed)
-    seen = Seen(dataset)
+    random, shuffle = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     items = len(dataset.item_ids)
+    cut = min(CUT, items)
     ranks = np.empty(len(rows), np.int64)
-    recommended = np.zeros(items, bool)
+    lists = np.empty((len(rows), cut), np.int32)
     with tqdm(
         total=len(rows), desc=f"rank {scorer.name}", unit="row", leave=False, disable=None
     ) as bar:
         for block in blocks(len(rows), items):
             chosen = rows[block]
             scores = scorer.scores(chosen)
-            if not repeats:
+            if np.isnan(scores).any():
+                raise ProfilestoreError(
+                    f"{scorer.name} scores some item of rows {chosen[0]} to {chosen[-1]} with NaN. "
+                    "If it was trained just now, training has diverged: lower learning_rate."
+                )
+            if seen:
                 scores[seen.pairs(chosen)] = -np.inf
             own = scores[np.arange(len(chosen)), dataset.item[chosen]][:, None]
             better = np.count_nonzero(scores > own, axis=1)
             equal = np.count_nonzero(scores == own, axis=1) - 1
             ranks[block] = better + random.integers(0, equal + 1)
-            recommended[np.argpartition(-scores, CUT, axis=1)[:, :CUT]] = True
+            # In a random order of the items, which of equal ones are taken is random too.
+            order = shuffle.permutation(items)
+            top = np.argpartition(-scores[:, order], cut - 1, axis=1)[:, :cut]
+            lists[block] = order[top]
             bar.update(len(chosen))
-    return Ranking(ranks, float(recommended.mean()))
+    return Ranking(ranks, lists, dataset.user[rows])
 
 
 def blocks(rows: int, items: int) -> Iterator[slice]:

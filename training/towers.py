@@ -15,49 +15,28 @@ import numpy.typing as npt
 from profilestore.encoding import LIST_LENGTH, PAD, UNKNOWN, Encoding, Vocabulary
 from training.config import TrainConfig
 from training.dataset import ITEM_VOCABULARY
+from training.dropout import Counted, Dropout
+from training.encoders import history_encoder
+from training.fusion import fusion
+from training.heads import Head
 from training.runtime import tf
 
 _BATCH = 8192
 
 
-class RecentItems(tf.keras.layers.Layer):
-    """Weighted mean of a history's embeddings; the weights are learned.
+class StartToken(tf.keras.layers.Layer):
+    """Puts a learned vector ahead of a sequence: what a history says before it begins.
 
-    The weight of an item is the softmax of a learned bias for its place, which starts by favouring
-    the newest, plus a bilinear attention from the newest item to it (dot-product attention, Luong
-    et al. 2015), which starts at none.
-
-    Args:
-        dropout: share of the history's items hidden while training.
-
-    Call: embedded float32 [batch, LIST_LENGTH, e] newest first, ids int32 [batch, LIST_LENGTH]
-    -> float32 [batch, e]. A person without history gets a learned vector.
+    Call: float32 [batch, steps, width] -> float32 [batch, steps + 1, width].
     """
 
-    def __init__(self, dropout: float, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.dropout = dropout
-
     def build(self, shape: tuple[int, ...]) -> None:
-        width = shape[-1]
-        newest_first = tf.keras.initializers.Constant(-0.3 * np.arange(LIST_LENGTH))
-        self.place = self.add_weight("place", (LIST_LENGTH,), initializer=newest_first)
-        self.attention = self.add_weight("attention", (width, width), initializer="zeros")
-        self.turn = self.add_weight("turn", (width, width), initializer="identity")
-        self.nobody = self.add_weight("nobody", (width,), initializer="zeros")
+        self.start = self.add_weight("start", (shape[-1],), initializer="zeros")
         super().build(shape)
 
-    def call(self, embedded: tf.Tensor, ids: tf.Tensor, training: bool = False) -> tf.Tensor:
-        there = tf.cast(tf.not_equal(ids, PAD), tf.float32)
-        if training and self.dropout:
-            kept = tf.random.uniform(tf.shape(there)) >= self.dropout
-            there *= tf.cast(kept, tf.float32)
-        anything = tf.reduce_max(there, axis=1, keepdims=True)
-        asking = tf.matmul(embedded[:, 0, :], self.attention)
-        scores = self.place + tf.einsum("be,ble->bl", asking, embedded)
-        weights = tf.nn.softmax(scores + (there - 1.0) * 1e9) * anything
-        pooled = tf.einsum("bl,ble->be", weights, embedded)
-        return tf.matmul(pooled, self.turn) + self.nobody * (1.0 - anything)
+    def call(self, embedded: tf.Tensor) -> tf.Tensor:
+        start = tf.broadcast_to(self.start, (tf.shape(embedded)[0], 1, embedded.shape[-1]))
+        return tf.concat([start, embedded], axis=1)
 
 
 class WeightedBag(tf.keras.layers.Layer):
@@ -72,7 +51,7 @@ class WeightedBag(tf.keras.layers.Layer):
         return tf.math.divide_no_nan(weighted, total)
 
 
-class IdDropout(tf.keras.layers.Layer):
+class IdDropout(Counted):
     """Replaces a share of ids by `UNKNOWN` while training.
 
     Call: ids int32 [batch] -> int32 [batch].
@@ -85,8 +64,31 @@ class IdDropout(tf.keras.layers.Layer):
     def call(self, ids: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not training or not self.rate:
             return ids
-        hidden = tf.random.uniform(tf.shape(ids)) < self.rate
+        hidden = self.uniform(tf.shape(ids)) < self.rate
         return tf.where(hidden, tf.constant(UNKNOWN, ids.dtype), ids)
+
+
+class Along(tf.keras.layers.Layer):
+    """A number times a learned direction, which begins as the one in which every part of the
+    vectors has length one.
+
+    Args:
+        width, parts: of the vectors.
+
+    Call: float32 [batch, 1] -> float32 [batch, width].
+    """
+
+    def __init__(self, width: int, parts: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.width, self.parts = width, parts
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        start = tf.keras.initializers.Constant((self.parts / self.width) ** 0.5)
+        self.direction = self.add_weight("direction", (self.width,), initializer=start)
+        super().build(shape)
+
+    def call(self, numbers: tf.Tensor) -> tf.Tensor:
+        return numbers * self.direction
 
 
 def embeddings(
@@ -146,28 +148,116 @@ class Moments:
         return cls(mean, np.maximum(square - mean**2, 0.0))
 
 
-def query_tower(
-    config: TrainConfig,
-    encoding: Encoding,
-    embedding: Mapping[str, tf.keras.layers.Embedding],
-    numbers: Moments,
-) -> tf.keras.Model:
-    """Inputs of `encoding` -> `vector` float32 [batch, dimension].
+class QueryTower(tf.keras.Model):
+    """A person's history and features to a query vector.
 
-    The history's mean embedding, corrected by what it and all other features say together.
+    Args:
+        steps: events of the longest history.
+        popularity: whether the candidates have a direction of their own for it; each query then
+            has its share of that direction.
+        heads: what else it foretells, by name.
+
+    Call: inputs of `Encoding.encode` -> float32 [batch, dimension].
     """
-    inputs = inputs_of(encoding)
-    histories = [
-        RecentItems(config.history_dropout, name=f"recent_{name}")(
-            embedding[ITEM_VOCABULARY](inputs[name]), inputs[name]
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        encoding: Encoding,
+        embedding: Mapping[str, tf.keras.layers.Embedding],
+        numbers: Moments,
+        *,
+        steps: int = LIST_LENGTH,
+        popularity: bool = False,
+        heads: Mapping[str, Head] | None = None,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.encoding = encoding
+        self.lists = {
+            name: embedding[encoding.id_lists[name]] for name in encoding.histories(ITEM_VOCABULARY)
+        }
+        self.start = StartToken(name="start")
+        self.cosine = config.cosine
+        self.encoder = history_encoder(config, steps + 1)
+        self.person = person_features(encoding, embedding, numbers)
+        self.fusion = fusion(config) if self.person else None
+        self.asks_popularity = (
+            Along(config.dimension, config.parts, name="popularity") if popularity else None
         )
-        for name, vocabulary in encoding.id_lists.items()
-        if vocabulary == ITEM_VOCABULARY
-    ]
-    others = _scalars_and_bags(encoding, embedding, inputs, numbers, "query")
-    correction = _correction(config, [*others, *histories], "query")
-    vector = tf.keras.layers.Add(name="query_vector")([*histories, correction])
-    return tf.keras.Model(inputs, vector, name="query_tower")
+        self.heads = dict(heads or {})
+
+    def states(self, history: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """float32 [batch, steps + 1, dimension]: state k knows the first k events.
+
+        Args:
+            history: int32 [batch, steps] each, oldest first, padded at the end.
+        """
+        embedded = tf.add_n([layer(history[name]) for name, layer in self.lists.items()])
+        return self.encoder(self.start(embedded), training=training)
+
+    def answers(
+        self, state: tf.Tensor, person: Mapping[str, tf.Tensor], training: bool = False
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Of positions' states and features: vectors float32 [positions, dimension], and the raw
+        outputs of each head."""
+        if self.asks_popularity:
+            state += self.asks_popularity(tf.ones((1, 1)))
+        vector, sources = state, state
+        if self.person:
+            features = self.person(
+                {name: person[name] for name in self.person.input}, training=training
+            )
+            vector = self.fusion(state, features, training=training)
+            sources = tf.concat([vector, features], axis=1)
+        raw = {name: head(sources, training=training) for name, head in self.heads.items()}
+        return (tf.nn.l2_normalize(vector, axis=1) if self.cosine else vector), raw
+
+    def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        return self._of_rows(inputs, training)[0]
+
+    def vectors_and_scores(
+        self, inputs: Mapping[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """float32 [batch, dimension], and what the heads say, not calibrated (`training.heads`)."""
+        vector, raw = self._of_rows(inputs, training=False)
+        return vector, {name: head.scores(raw[name]) for name, head in self.heads.items()}
+
+    def get_config(self) -> dict[str, object]:
+        """Nothing: a tower is exported, not made anew from a config of Keras."""
+        return {}
+
+    def _of_rows(
+        self, inputs: Mapping[str, tf.Tensor], training: bool
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        there = tf.cast(tf.not_equal(inputs[next(iter(self.lists))], PAD), tf.int32)
+        length = tf.reduce_sum(there, axis=1)
+        states = self.states(
+            {name: tf.reverse_sequence(inputs[name], length, seq_axis=1) for name in self.lists},
+            training=training,
+        )
+        # Picked by a product: a gather with batch dimensions is not in every exported form.
+        last = tf.one_hot(length, tf.shape(states)[1])
+        return self.answers(tf.einsum("bs,bsw->bw", last, states), inputs, training=training)
+
+
+def person_features(
+    encoding: Encoding, embedding: Mapping[str, tf.keras.layers.Embedding], numbers: Moments
+) -> tf.keras.Model | None:
+    """Inputs without histories -> float32 [batch, n]; None if there is none."""
+    histories = encoding.histories(ITEM_VOCABULARY)
+    inputs = {
+        name: tensor
+        for name, tensor in inputs_of(encoding).items()
+        if name.removesuffix("__weights") not in histories
+    }
+    if not encoding.floats:
+        del inputs["numbers"]
+    if not inputs:
+        return None
+    parts = _scalars_and_bags(encoding, embedding, inputs, numbers, "query")
+    joined = tf.keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
+    return tf.keras.Model(inputs, joined, name="person")
 
 
 def candidate_tower(
@@ -175,18 +265,39 @@ def candidate_tower(
     encoding: Encoding,
     embedding: Mapping[str, tf.keras.layers.Embedding],
     numbers: Moments,
+    popularity: npt.NDArray[np.float32] | None = None,
 ) -> tf.keras.Model:
     """Inputs of `encoding` and `item_id` int32 [batch] -> `vector` float32 [batch, dimension].
 
     The id's embedding, corrected by what the attributes say; an unknown item is placed by them.
+
+    Args:
+        popularity: float32 [floats], what the standardised numbers say of how often an item is
+            turned to, which begins as a direction of its own (`training.prior`).
     """
     inputs = inputs_of(encoding, item_id=True)
     own = embedding[ITEM_VOCABULARY](
         IdDropout(config.id_dropout, name="id_dropout")(inputs["item_id"])
     )
+    if not encoding.floats:
+        del inputs["numbers"]
     others = _scalars_and_bags(encoding, embedding, inputs, numbers, "candidate")
-    correction = _correction(config, others, "candidate")
-    vector = tf.keras.layers.Add(name="candidate_vector")([own, correction])
+    vector = own
+    if others:
+        correction = _correction(config, others, "candidate")
+        vector = tf.keras.layers.Add(name="candidate_vector")([own, correction])
+    if popularity is not None:
+        # The first of the parts is the numbers.
+        often = tf.keras.layers.Dense(
+            1,
+            use_bias=False,
+            kernel_initializer=tf.keras.initializers.Constant(popularity[:, None]),
+            name="candidate_popularity",
+        )(others[0])
+        along = Along(config.dimension, config.parts, name="candidate_along")
+        vector = tf.keras.layers.Add(name="candidate_often")([vector, along(often)])
+    if config.cosine:
+        vector = tf.keras.layers.UnitNormalization(name="candidate_direction")(vector)
     return tf.keras.Model(inputs, vector, name="candidate_tower")
 
 
@@ -197,14 +308,16 @@ def _scalars_and_bags(
     numbers: Moments,
     tower: str,
 ) -> list[tf.Tensor]:
-    """Everything but the lists of items: standardised numbers, single ids, weighted bags of ids."""
-    normalise = tf.keras.layers.Normalization(
-        mean=numbers.mean, variance=numbers.variance, name=f"{tower}_normaliser"
-    )
-    parts = [normalise(inputs["numbers"])]
+    """What the inputs hold: standardised numbers, single ids, weighted bags of ids."""
+    parts = []
+    if "numbers" in inputs:
+        normalise = tf.keras.layers.Normalization(
+            mean=numbers.mean, variance=numbers.variance, name=f"{tower}_normaliser"
+        )
+        parts.append(normalise(inputs["numbers"]))
     parts += [embedding[kind](inputs[name]) for name, kind in encoding.ids.items()]
     for name, kind in encoding.id_lists.items():
-        if kind == ITEM_VOCABULARY:
+        if name not in inputs:
             continue
         ids = inputs[name]
         weights = (
@@ -221,7 +334,7 @@ def _correction(config: TrainConfig, parts: list[tf.Tensor], tower: str) -> tf.T
     layers = tf.keras.layers
     hidden = layers.Concatenate(name=f"{tower}_parts")(parts) if len(parts) > 1 else parts[0]
     hidden = layers.Dense(config.hidden, "gelu", name=f"{tower}_hidden")(hidden)
-    hidden = layers.Dropout(config.dropout, name=f"{tower}_dropout")(hidden)
+    hidden = Dropout(config.dropout, name=f"{tower}_dropout")(hidden)
     return layers.Dense(config.dimension, kernel_initializer="zeros", name=f"{tower}_correction")(
         hidden
     )

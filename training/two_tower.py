@@ -4,47 +4,88 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from training.batches import Batch
 from training.config import TrainConfig
+from training.heads import WeightedSum, mean_where_known
+from training.losses import GBCE, Softmax
 from training.runtime import tf, tfrs
-
-# Query inputs, candidate inputs, and float32 [batch]: how likely a position of the batch's stretch
-# has the candidate's item.
-Batch = tuple[Mapping[str, tf.Tensor], Mapping[str, tf.Tensor], tf.Tensor]
+from training.towers import QueryTower
 
 
 class TwoTower(tfrs.Model):
-    """Retrieval by in-batch softmax with the correction for sampling.
-
-    The negatives of a position are the items of the other positions of its batch, so an item is
-    drawn as often as it is popular; the log of that probability is taken off its logit (Yi et al.,
-    "Sampling-bias-corrected neural modeling", RecSys 2019). A batch's other positions with the same
-    item are no negatives (`remove_accidental_hits`).
+    """Scores are dot products of query and candidate vectors, divided by the temperature.
 
     Args:
         query_tower, candidate_tower: see `training.towers`.
+        items: number of items in the catalogue.
     """
 
     def __init__(
         self,
         config: TrainConfig,
-        query_tower: tf.keras.Model,
+        query_tower: QueryTower,
         candidate_tower: tf.keras.Model,
+        items: int,
     ) -> None:
         super().__init__()
         self.query_tower = query_tower
         self.candidate_tower = candidate_tower
-        self.retrieval = tfrs.tasks.Retrieval(
-            temperature=config.temperature, remove_accidental_hits=True
+        self.parts = config.parts
+        self.temperature = config.temperature
+        self.drawn_again = config.negatives == "batch"
+        self.head_loss = WeightedSum(
+            {head.name: head.weight for head in config.heads if head.name in query_tower.heads},
+            config.head_weights == "learned",
+        )
+        self.position_loss = (
+            GBCE(items, config.calibration)
+            if config.loss == "gbce"
+            else Softmax(config.label_smoothing)
         )
 
     def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
-        """Mean softmax cross-entropy of one batch."""
-        query, candidate, probability = batch
-        loss = self.retrieval(
-            self.query_tower(query, training=training),
-            self.candidate_tower(candidate, training=training),
-            candidate_ids=candidate["item_id"],
-            candidate_sampling_probability=probability,
-            compute_metrics=False,
+        """Mean loss of the batch's positions, and that of the heads."""
+        target = batch["target"]
+        states = self.query_tower.states(batch["history"], training=training)
+        state = tf.gather(tf.reshape(states, (-1, states.shape[-1])), target["state"])
+        query, raw = self.query_tower.answers(state, batch["person"], training=training)
+        candidate = self.candidate_tower(
+            {name: batch["candidate"][name] for name in self.candidate_tower.input},
+            training=training,
         )
-        return loss / tf.cast(tf.shape(probability)[0], tf.float32)
+        retrieval = (
+            tf.add_n(
+                [
+                    tf.reduce_mean(self._loss(*part, target))
+                    for part in zip(
+                        tf.split(query, self.parts, axis=1),
+                        tf.split(candidate, self.parts, axis=1),
+                        strict=True,
+                    )
+                ]
+            )
+            / self.parts
+        )
+        if not raw:
+            return retrieval
+        heads = self.query_tower.heads
+        return retrieval + self.head_loss(
+            {name: mean_where_known(heads[name], raw[name], batch["labels"][name]) for name in raw}
+        )
+
+    def _loss(
+        self, query: tf.Tensor, candidate: tf.Tensor, target: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        """float32 [positions], of one part of the vectors."""
+        scores = tf.matmul(query / self.temperature, candidate, transpose_b=True)
+        if self.drawn_again:
+            # A candidate that is the position's own item, drawn again, is no negative.
+            own = tf.gather(target["item"], target["label"])[:, None] == target["item"]
+            again = own & (tf.range(tf.shape(scores)[1]) != target["label"][:, None])
+            scores = tf.where(again, -1e9, scores)
+        return self.position_loss(
+            scores,
+            target["label"],
+            log_share=target["log_share"],
+            drawn=target["drawn"],
+        )

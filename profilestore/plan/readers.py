@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from profilestore.artifacts import BundleReads, current_reads
 from profilestore.codegen.manifest import read_manifest
@@ -24,6 +24,9 @@ from profilestore.errors import InputError, MissingStageError, ProfilestoreError
 from profilestore.feature_store import PEOPLE_COLUMNS, PEOPLE_SERVICE
 from profilestore.plan.states import State
 from profilestore.settings import Settings
+
+if TYPE_CHECKING:
+    from training.config import TrainConfig
 
 
 @dataclass(frozen=True, order=True)
@@ -85,9 +88,9 @@ def untrainable(state: State) -> list[str]:
     from training.dataset import encodings
 
     found = []
-    for name, service in _configs():
+    for name, config in _configs():
         try:
-            encodings(state.features(service))
+            encodings(state.features(config.feature_service), config)
         except ProfilestoreError as error:
             found.append(f"training {name} could not train on it: {str(error).rstrip('.')}")
     return found
@@ -104,10 +107,13 @@ def _through(
 def _training() -> Iterator[tuple[Reader, _Reads]]:
     from training.dataset import encodings
 
-    def reads(service: str) -> _Reads:
+    def reads(config: TrainConfig) -> _Reads:
+        service = config.feature_service
+
         def of(state: State) -> Iterator[tuple[str | None, str, str]]:
             try:
-                columns = {c for e in encodings(state.features(service)) for c in e.columns}
+                read = encodings(state.features(service), config)
+                columns = {column for encoding in read for column in encoding.columns}
             except ProfilestoreError:
                 # It cannot be trained on as it is; what it would read is then all of it.
                 return _through(state, service, lambda _: True)
@@ -115,16 +121,16 @@ def _training() -> Iterator[tuple[Reader, _Reads]]:
 
         return of
 
-    for name, service in _configs():
-        yield Reader("training", name), reads(service)
+    for name, config in _configs():
+        yield Reader("training", name), reads(config)
 
 
-def _configs() -> list[tuple[str, str]]:
-    """Name and feature service of each training config."""
+def _configs() -> list[tuple[str, TrainConfig]]:
+    """Each training config, with its name."""
     from training.config import DEFAULT, load_config
 
     paths = sorted(DEFAULT.parent.glob("*.yaml"))
-    return [(path.name, load_config(path).feature_service) for path in paths]
+    return [(path.name, load_config(path)) for path in paths]
 
 
 def _bundle_and_endpoints(settings: Settings) -> Iterator[tuple[Reader, _Reads]]:

@@ -15,6 +15,7 @@ from profilestore.plan.feast_repo import FeatureRepo
 from profilestore.plan.states import State
 from profilestore.settings import Settings
 from training.config import DEFAULT, load_config
+from training.profiles.config import load_profiles_config
 
 REPO = Path(__file__).resolve().parents[2]
 EXPOSURES = "dbt_project/models/exposures.yml"
@@ -68,6 +69,7 @@ def test_they_depend_on_the_marts_that_are_read(
     by_name = {
         service: tables_in((REPO / "training").rglob("*.py")) for service in trained_services()
     }
+    by_name[load_profiles_config().feature_service] = tables_in([REPO / "training" / "dataset.py"])
     by_name[PEOPLE_SERVICE] = tables_in([REPO / "profilestore" / "feature_store.py"])
     assert all(by_name.values())
     for name, service in declared.services.items():

@@ -68,6 +68,11 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     return lambda home, *arguments: run_make(home, *arguments, user_home=user_home)
 
 
+@pytest.fixture(scope="session")
+def copy() -> Callable[[Path], Path]:
+    return copy_of_checkout
+
+
 @pytest.fixture
 def checkout_copy(tmp_path: Path) -> Path:
     return copy_of_checkout(tmp_path / "profilestore")

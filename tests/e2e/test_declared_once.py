@@ -113,8 +113,9 @@ def test_one_expression_and_one_entry_are_a_feature(
     store = FeatureStore(settings)
     key = load_or_create_key(settings)
     names = {who: pseudonym(who, key) for who in DAYS_AGO}
-    trained = load_config(DEFAULT).feature_service
-    query, _ = encodings(store.features(trained))
+    config = load_config(DEFAULT)
+    trained = config.feature_service
+    query, _ = encodings(store.features(trained), config)
     assert COLUMN in query.numbers, "it is an input of the next model"
 
     asked = [(who, days) for who in DAYS_AGO for days in (110, 90, 50, 31, 20, 0)]

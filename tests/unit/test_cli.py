@@ -442,7 +442,6 @@ def test_help_imports_neither_tensorflow_nor_feast_nor_duckdb() -> None:
         "fastapi",
         "numpy",
         "serving",
-        "training",
     ):
         assert f"'{heavy}'" not in done.stdout
 
@@ -452,8 +451,9 @@ def test_an_input_error_is_one_of_ours() -> None:
 
 
 @pytest.fixture
-def trained(home: Settings, monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
-    """The snapshots that trainings were asked for, of a lake that has the numbers 0 to 2."""
+def trained(home: Settings, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int | None, bool]]:
+    """The trainings that were asked for: of which snapshot of a lake that has the numbers 0 to 2,
+    and whether to go on with one that was stopped."""
     from profilestore import lake
 
     home.lake_files.mkdir(parents=True)
@@ -464,17 +464,34 @@ def trained(home: Settings, monkeypatch: pytest.MonkeyPatch) -> list[int | None]
         )
         connection.execute("CREATE TABLE lake.one AS SELECT 1 AS n")
         connection.execute("CREATE TABLE lake.two AS SELECT 2 AS n")
-    asked: list[int | None] = []
+    asked: list[tuple[int | None, bool]] = []
+
     # Instead of the module, which imports TensorFlow.
-    module = argparse.Namespace(fit=lambda _, config, *, snapshot: asked.append(snapshot))
+    def fit(
+        _: Settings,
+        config: Path | None,
+        *,
+        snapshot: int | None,
+        resume: bool,
+        warm_start: str | None,
+    ) -> None:
+        assert warm_start is None
+        asked.append((snapshot, resume))
+
+    module = argparse.Namespace(fit=fit)
     monkeypatch.setitem(sys.modules, "training.fit", module)
     return asked
 
 
-def test_a_training_names_its_snapshot(trained: list[int | None]) -> None:
+def test_a_training_names_its_snapshot(trained: list[tuple[int | None, bool]]) -> None:
     for arguments in ([], ["--snapshot", "1"], ["--snapshot", "2999-01-01T00:00:00Z"]):
         assert cli.main(["train", *arguments]) == 0
-    assert trained == [None, 1, 2]
+    assert trained == [(None, False), (1, False), (2, False)]
+
+
+def test_a_training_goes_on_when_it_is_asked_to(trained: list[tuple[int | None, bool]]) -> None:
+    assert cli.main(["train", "--resume"]) == 0
+    assert trained == [(None, True)]
 
 
 @pytest.mark.parametrize(
@@ -487,7 +504,10 @@ def test_a_training_names_its_snapshot(trained: list[int | None]) -> None:
     ],
 )
 def test_a_snapshot_that_is_not_there_is_said_before_training(
-    trained: list[int | None], capsys: pytest.CaptureFixture[str], snapshot: str, said: str
+    trained: list[tuple[int | None, bool]],
+    capsys: pytest.CaptureFixture[str],
+    snapshot: str,
+    said: str,
 ) -> None:
     assert cli.main(["train", f"--snapshot={snapshot}"]) == InputError.exit_code
     assert said in capsys.readouterr().err

@@ -103,7 +103,7 @@ def user_activity(events: Sequence[Event], at: int) -> Row:
 
 def item_popularity(events: Sequence[Event], at: int) -> Row:
     return {
-        **counts(events, at, (7, 30, 90, 365), HOUR),
+        **counts(events, at, (1, 7, 30, 90, 365), HOUR),
         "value_mean_lifetime": mean(values(window(events, at, None, HOUR))),
         **ends(events, at, HOUR),
     }

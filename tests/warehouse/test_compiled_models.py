@@ -134,7 +134,7 @@ def test_user_activity(run: Run, events: list[Event]) -> None:
 @given(events=small_logs())
 def test_item_popularity(run: Run, events: list[Event]) -> None:
     items = by(lambda one: one.item, events)
-    days = (7, 30, 90, 365)
+    days = (1, 7, 30, 90, 365)
     rows = run("item_popularity", events)
     check_mart(rows, "item_id", items, item_popularity, lambda own: probes(own, days), HOUR)
 
@@ -185,7 +185,7 @@ def test_a_row_is_a_change(run: Run, events: list[Event]) -> None:
     """Rows only where an event enters or leaves: no row is there for nothing, and none twice."""
     for mart, key, days, enters_at in (
         ("user_activity", "user", (1, 7, 30, 90), 1),
-        ("item_popularity", "item", (7, 30, 90, 365), HOUR),
+        ("item_popularity", "item", (1, 7, 30, 90, 365), HOUR),
     ):
         wanted = set()
         for one in events:

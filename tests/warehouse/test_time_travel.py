@@ -35,7 +35,7 @@ SHOP = Simulation(users=60, days=10, seed=11)
 SECOND = "2025-12-30"
 EVERY = 15
 # Small enough that a training takes seconds.
-QUICK = "dimension: 8\nhidden: 8\nepochs: 1\nbatch_size: 64\n"
+QUICK = "dimension: 8\nhidden: 8\nepochs: 1\npositions: 64\n"
 SPINE = """
     SELECT event_id, user_id, item_id, asked_at AS event_timestamp, asked_at
     FROM lake.main.interactions ORDER BY asked_at, event_id

@@ -1,6 +1,8 @@
 {#- What this build touches is known when events have their people. -#}
 {%- do ref('int_user_events') %}
-{%- set windows = {'7d': '7 days', '30d': '30 days', '90d': '90 days', '365d': '365 days'} -%}
+{%- set windows = {
+    '1d': '1 day', '7d': '7 days', '30d': '30 days', '90d': '90 days', '365d': '365 days',
+} -%}
 with windowed as (
     {{ exact_windows(
         relation=ref('int_item_events'),

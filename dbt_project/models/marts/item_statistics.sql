@@ -24,6 +24,7 @@ with events as (
         -- Of an event that was told again, the row of who it was known to be.
         and not is_retold
         and {{ event_kind('event_type') }} in ('view', 'cart', 'buy', 'engage')
+        and {{ is_in_group('item_id') }}
         {%- if is_incremental() %}
         and {{ of_touched('item_id') }}
         {%- endif %}

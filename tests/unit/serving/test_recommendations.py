@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -73,6 +74,12 @@ def test_the_history_is_not_recommended(bundle, store, now) -> None:
     assert [scored.item_id for scored in found.items] == ["i27", "i26", "i25"]
     assert found.items[0].score == 27.0
     assert (found.state, found.method) == ("fresh", "two_tower")
+
+
+def test_the_history_is_recommended_where_people_turn_to_it_again(bundle, store, now) -> None:
+    again = replace(bundle, manifest={**bundle.manifest, "seen_items": "kept"})
+    found = recommend_by_model(again, store, "u-ann", 3, without={"i28"}, asked_at=now)
+    assert [scored.item_id for scored in found.items] == ["i30", "i29", "i28"]
 
 
 def test_recommendations_are_stale_when_all_they_rest_on_is(bundle, store, now, as_of) -> None:

@@ -5,67 +5,34 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from profilestore.artifacts import QueryTower
-from profilestore.encoding import LIST_LENGTH, PAD, UNKNOWN, Feature, Vocabulary, plan
+from profilestore.artifacts import QueryTower as ExportedTower
+from profilestore.encoding import LIST_LENGTH, PAD, UNKNOWN, Encoding, Feature, Vocabulary, plan
 from training import towers
 from training.config import TrainConfig
+from training.encoders import NAMES as ENCODERS
 from training.export import _to_litert
+from training.fusion import NAMES as FUSIONS
 from training.runtime import tf
-from training.towers import (
-    IdDropout,
-    Moments,
-    RecentItems,
-    WeightedBag,
-    embeddings,
-    query_tower,
-)
+from training.towers import IdDropout, Moments, QueryTower, WeightedBag, embeddings
 
 FEATURES = [
     Feature("user_activity", "events_7d", "user", "number"),
     Feature("user_history", "item_ids", "user", "list_of_text", tags={"vocabulary": "item_id"}),
+    Feature(
+        "user_history",
+        "event_types",
+        "user",
+        "list_of_text",
+        tags={"vocabulary": "event_type", "along": "item_ids"},
+    ),
     Feature("interests", "categories", "user", "list_of_text", tags={"vocabulary": "category"}),
     Feature("interests", "shares", "user", "list_of_number", tags={"weights_of": "categories"}),
 ]
 VOCABULARIES = {
     "item_id": Vocabulary("item_id", [str(n) for n in range(30)]),
+    "event_type": Vocabulary("event_type", ["view", "buy"]),
     "category": Vocabulary("category", ["a", "b", "c"]),
 }
-
-
-def test_a_history_is_the_softmax_weighted_mean() -> None:
-    layer = RecentItems(0.0)
-    random = np.random.default_rng(1)
-    ids = np.zeros((3, LIST_LENGTH), np.int32)
-    ids[0, :4] = [5, 3, 9, 2]
-    ids[1, :1] = [7]
-    embedded = random.standard_normal((3, LIST_LENGTH, 8)).astype(np.float32)
-    layer(embedded, ids)
-    names = ("place", "attention", "turn", "nobody")
-    weights = {weight.name.partition(":")[0].rpartition("/")[2]: weight for weight in layer.weights}
-    for name in names:
-        weights[name].assign(random.standard_normal(weights[name].shape))
-    place, attention, turn, nobody = (weights[name].numpy() for name in names)
-    found = layer(embedded, ids).numpy()
-    for row, length in enumerate((4, 1, 0)):
-        if not length:
-            assert found[row] == pytest.approx(nobody, abs=1e-5)
-            continue
-        items = embedded[row, :length]
-        scores = place[:length] + items @ (embedded[row, 0] @ attention)
-        shares = np.exp(scores - scores.max())
-        shares /= shares.sum()
-        assert found[row] == pytest.approx((shares @ items) @ turn, abs=1e-3)
-
-
-def test_padding_does_not_change_a_history() -> None:
-    layer = RecentItems(0.0)
-    ids = np.zeros((1, LIST_LENGTH), np.int32)
-    ids[0, :2] = [4, 6]
-    random = np.random.default_rng(2)
-    embedded = random.standard_normal((1, LIST_LENGTH, 4)).astype(np.float32)
-    before = layer(embedded, ids).numpy()
-    embedded[0, 2:] = 1e3
-    assert layer(embedded, ids).numpy() == pytest.approx(before, abs=1e-4)
 
 
 def test_a_bag_without_weight_is_zero() -> None:
@@ -92,24 +59,84 @@ def test_moments_are_those_of_the_rows_alone(monkeypatch) -> None:
     assert found.variance == pytest.approx(numbers[rows].var(axis=0), rel=1e-4, abs=1e-9)
 
 
-def test_the_exported_tower_answers_as_the_trained_one(tmp_path) -> None:
-    config = TrainConfig(dimension=16, hidden=8)
+def newest_first(random: np.random.Generator, rows: int) -> np.ndarray:
+    """Ids of histories of any length, padded at the end."""
+    ids = random.integers(UNKNOWN, 32, (rows, LIST_LENGTH)).astype(np.int32)
+    ids[np.arange(LIST_LENGTH) >= random.integers(0, LIST_LENGTH + 1, (rows, 1))] = PAD
+    return ids
+
+
+def inputs(random: np.random.Generator, encoding: Encoding, rows: int) -> dict[str, np.ndarray]:
+    ids = newest_first(random, rows)
+    types = np.where(ids == PAD, PAD, random.integers(2, 4, ids.shape)).astype(np.int32)
+    return {
+        "numbers": random.standard_normal((rows, encoding.floats)).astype(np.float32),
+        "user_history__item_ids": ids,
+        "user_history__event_types": types,
+        "interests__categories": random.integers(0, 5, (rows, LIST_LENGTH)).astype(np.int32),
+        "interests__categories__weights": random.random((rows, LIST_LENGTH)).astype(np.float32),
+    }
+
+
+def tower(config: TrainConfig) -> QueryTower:
     encoding = plan(FEATURES, "user")
     random = np.random.default_rng(4)
-    numbers = random.standard_normal((50, encoding.floats)).astype(np.float32)
-    known = Moments.of(numbers, np.arange(50))
-    tower = query_tower(config, encoding, embeddings(config, VOCABULARIES, {}), known)
-    # The last layer starts at zero: give it something to say.
-    tower.get_layer("query_correction").kernel.assign(random.standard_normal((8, 16)))
+    known = Moments.of(
+        random.standard_normal((50, encoding.floats)).astype(np.float32), np.arange(50)
+    )
+    made = QueryTower(config, encoding, embeddings(config, VOCABULARIES, {}), known)
+    made(inputs(random, encoding, 2))
+    # What starts at zero has nothing to say yet.
+    for weight in made.trainable_weights:
+        weight.assign(weight + 0.1 * random.standard_normal(weight.shape))
+    return made
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_a_position_of_a_sequence_is_what_its_own_row_says(encoder: str) -> None:
+    """Trained on a window or asked about alone, a history has one vector."""
+    made = tower(TrainConfig(dimension=16, hidden=8, encoder=encoder, layers=2))
+    random = np.random.default_rng(5)
+    row = inputs(random, made.encoding, 1)
+    ids = random.integers(UNKNOWN, 32, 9).astype(np.int32)
+    types = random.integers(2, 4, 9).astype(np.int32)
+    states = made.states(
+        {"user_history__item_ids": ids[None], "user_history__event_types": types[None]}
+    )
+    assert states.shape == (1, 10, 16)
+    for place in range(10):
+        for name, told in (("item_ids", ids), ("event_types", types)):
+            row[f"user_history__{name}"] = np.zeros((1, LIST_LENGTH), np.int32)
+            row[f"user_history__{name}"][0, :place] = told[:place][::-1]
+        found = made.answers(states[:, place], row)[0].numpy()
+        assert made(row).numpy() == pytest.approx(found, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "kind"),
+    [*((encoder, "neural") for encoder in ENCODERS), *(("mean", kind) for kind in FUSIONS)],
+)
+def test_the_exported_tower_answers_as_the_trained_one(tmp_path, encoder: str, kind: str) -> None:
+    made = tower(TrainConfig(dimension=16, hidden=8, encoder=encoder, fusion=kind))
+    random = np.random.default_rng(4)
     path = tmp_path / "query_tower.tflite"
-    path.write_bytes(_to_litert(tower))
-    exported = QueryTower(path)
-    for _ in range(5):
-        history = random.integers(PAD, 32, (1, LIST_LENGTH)).astype(np.int32)
-        row = {
-            "numbers": random.standard_normal((1, encoding.floats)).astype(np.float32),
-            "user_history__item_ids": history,
-            "interests__categories": random.integers(0, 5, (1, LIST_LENGTH)).astype(np.int32),
-            "interests__categories__weights": random.random((1, LIST_LENGTH)).astype(np.float32),
-        }
-        assert exported(row) == pytest.approx(tower(row).numpy()[0], abs=1e-4)
+    path.write_bytes(_to_litert(made))
+    exported = ExportedTower(path)
+    for _ in range(3):
+        row = inputs(random, made.encoding, 1)
+        assert exported(row) == pytest.approx(made(row).numpy()[0], abs=1e-4)
+
+
+def test_a_person_without_features_is_their_history_alone() -> None:
+    config = TrainConfig(dimension=8)
+    encoding = plan(FEATURES[1:2], "user")
+    nothing = Moments(np.zeros(0), np.zeros(0))
+    made = QueryTower(config, encoding, embeddings(config, VOCABULARIES, {}), nothing)
+    ids = newest_first(np.random.default_rng(7), 3)
+    assert made({"user_history__item_ids": ids}).shape == (3, 8)
+
+
+def test_vectors_of_a_cosine_model_have_length_one() -> None:
+    made = tower(TrainConfig(dimension=16, cosine=True))
+    found = made(inputs(np.random.default_rng(3), made.encoding, 5)).numpy()
+    assert np.linalg.norm(found, axis=1) == pytest.approx(np.ones(5), abs=1e-5)

@@ -1,20 +1,20 @@
 {#
-People in groups, one after the other: what a mart makes of all that a person did needs memory for
-those whom it has before it, and that must not grow with the log.
+People, or items, in groups, one after the other: what a mart makes of all that a person did needs
+memory for those whom it has before it, and that must not grow with the log.
 
-A model says so in its config, `in_groups: true`, and asks of its rows `is_in_group('user_id')`. It is
-then filled by one statement for each group. Which group it is stands in variables of the session:
-where there are none, as in a unit test, everybody is in it.
+A model says so in its config, `in_groups: true`, and asks of its rows `is_in_group(...)` with its
+`entity`. It is then filled by one statement for each group. Which group it is stands in variables of
+the session: where there are none, as in a unit test, everybody is in it.
 #}
-{% macro is_in_group(user_id) -%}
-coalesce(hash({{ user_id }}) % getvariable('groups') = getvariable('group_n'), true)
+{% macro is_in_group(entity) -%}
+coalesce(hash({{ entity }}) % getvariable('groups') = getvariable('group_n'), true)
 {%- endmacro %}
 
 {# So many that a group has about `group_events` events; in a build that adds, of those it touches. #}
 {% macro groups_needed() -%}
 {%- set counted = 'select count(*) from ' ~ in_lake('int_user_events') -%}
 {%- if is_adding() -%}
-{%- set counted = counted ~ ' where ' ~ of_touched('user_id') -%}
+{%- set counted = counted ~ ' where ' ~ of_touched(config.get('entity')) -%}
 {%- endif -%}
 {{ return((run_query(counted).columns[0].values()[0] | int) // (var('group_events') | int) + 1) }}
 {%- endmacro %}

@@ -1,0 +1,149 @@
+"""Stopping and going on: a resumed run is the run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from profilestore.encoding import FIRST_ID, Encoding, Vocabulary
+from profilestore.errors import InputError
+from training.batches import Source
+from training.config import TrainConfig
+from training.dataset import ITEM_VOCABULARY
+from training.loop import Checkpoints, train
+from training.negatives import Negatives
+from training.runtime import tf
+from training.towers import Moments, QueryTower, candidate_tower, embeddings
+from training.two_tower import TwoTower
+from training.windows import windows_of_rows
+
+ITEMS, ROWS, STEPS = 12, 240, 6
+CONFIG = TrainConfig(
+    encoder="gru",
+    dimension=8,
+    pretrain=False,
+    negatives="sampled",
+    draws=4,
+    positions=40,
+    dropout=0.3,
+    id_dropout=0.2,
+    epochs=3,
+    patience=9,
+    learning_rate=0.01,
+)
+
+
+class Stopped(Exception):
+    """As if the machine had been switched off."""
+
+
+@pytest.fixture(scope="module")
+def source() -> Source:
+    random = np.random.default_rng(1)
+    user, item = random.integers(0, 12, ROWS), random.integers(0, ITEMS, ROWS)
+    history = np.zeros((ROWS, STEPS), np.int32)
+    for row in range(ROWS):
+        before = np.flatnonzero(user[:row] == user[row])[::-1][:STEPS]
+        history[row, : len(before)] = item[before] + FIRST_ID
+    windows = windows_of_rows({"h": history}, "h", user, np.arange(ROWS), 2)
+    return Source(
+        windows=windows,
+        span=np.zeros(len(windows.length), np.int64),
+        person={},
+        candidate={ITEM_VOCABULARY: item.astype(np.int32) + FIRST_ID},
+        catalogue=[{ITEM_VOCABULARY: np.arange(ITEMS, dtype=np.int32) + FIRST_ID}],
+        negatives=Negatives("sampled", 4, item, [np.arange(ROWS)]),
+    )
+
+
+def model(config: TrainConfig = CONFIG) -> TwoTower:
+    tf.keras.utils.set_random_seed(config.seed)
+    vocabularies = {ITEM_VOCABULARY: Vocabulary(ITEM_VOCABULARY, [str(n) for n in range(ITEMS)])}
+    shared = embeddings(config, vocabularies, {})
+    nothing = Moments(np.zeros(0), np.zeros(0))
+    return TwoTower(
+        config,
+        QueryTower(
+            config,
+            Encoding("user", (), (), {}, {"h": ITEM_VOCABULARY}, {}, {}),
+            shared,
+            nothing,
+            steps=STEPS,
+        ),
+        candidate_tower(config, Encoding("item", (), (), {}, {}, {}, {}), shared, nothing),
+        ITEMS,
+    )
+
+
+@pytest.mark.parametrize("stop_after", [3, 6, 8])
+def test_a_resumed_run_ends_with_the_same_weights(
+    source: Source, tmp_path: Path, stop_after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = model()
+    curve = train(whole, CONFIG, source, lambda: 0.5)
+    checkpoints = Checkpoints(tmp_path, 1, CONFIG.to_json())
+    saved = []
+    save = Checkpoints.save
+
+    def save_until(self, *arguments) -> None:
+        save(self, *arguments)
+        saved.append(arguments)
+        if len(saved) == stop_after:
+            raise Stopped
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoints, "save", save_until)
+        with pytest.raises(Stopped):
+            train(model(), CONFIG, source, lambda: 0.5, checkpoints=checkpoints)
+    resumed = model()
+    found = train(resumed, CONFIG, source, lambda: 0.5, checkpoints=checkpoints, resume=True)
+    assert [point["loss"] for point in found] == pytest.approx([point["loss"] for point in curve])
+    for ours, theirs in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+def test_a_checkpoint_of_another_config_is_refused(source: Source, tmp_path: Path) -> None:
+    short = replace(CONFIG, epochs=1)
+    checkpoints = Checkpoints(tmp_path, 2, short.to_json())
+    train(model(), short, source, lambda: 0.5, checkpoints=checkpoints)
+    other = replace(short, draws=5)
+    with pytest.raises(InputError, match="draws is 4 there and 5 here"):
+        train(
+            model(),
+            other,
+            source,
+            lambda: 0.5,
+            checkpoints=Checkpoints(tmp_path, 2, other.to_json()),
+            resume=True,
+        )
+
+
+def test_nothing_to_resume_is_said(source: Source, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to resume"):
+        train(
+            model(),
+            CONFIG,
+            source,
+            lambda: 0.5,
+            checkpoints=Checkpoints(tmp_path / "none", 2, {}),
+            resume=True,
+        )
+
+
+def test_the_best_weights_are_kept_and_patience_ends(source: Source) -> None:
+    config = replace(CONFIG, epochs=6, patience=2)
+    said = iter([0.1, 0.3, 0.2, 0.25, 0.9])
+    seen = []
+    trained = model(config)
+
+    def validate() -> float:
+        seen.append([weight.copy() for weight in trained.get_weights()])
+        return next(said)
+
+    curve = train(trained, config, source, validate)
+    assert len(curve) == 4
+    for ours, best in zip(trained.get_weights(), seen[1], strict=True):
+        assert (ours == best).all()

@@ -1,0 +1,1 @@
+"""What the model has to beat, each a page of code."""

@@ -1,0 +1,201 @@
+"""The loop of a training run: steps, validation, early stopping, checkpoints."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from profilestore.errors import InputError
+from training.batches import Source, batches, steps_of_epoch
+from training.config import TrainConfig
+from training.runtime import tf
+from training.two_tower import TwoTower
+
+_LAST = "last.json"
+
+
+@dataclass(frozen=True)
+class WarmCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up over the first epoch, then a cosine down to zero."""
+
+    peak: float
+    steps_an_epoch: int
+    epochs: int
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        warm = tf.cast(self.steps_an_epoch, tf.float32)
+        whole = tf.cast(self.steps_an_epoch * self.epochs, tf.float32)
+        at = tf.cast(step, tf.float32)
+        falling = 0.5 * (1.0 + tf.cos(np.pi * (at - warm) / tf.maximum(whole - warm, 1.0)))
+        return self.peak * tf.where(at < warm, (at + 1.0) / warm, falling)
+
+
+@dataclass
+class Progress:
+    """Where a run is.
+
+    Attributes:
+        epoch, step: done so far, whole epochs and steps of the next one.
+        losses: of those steps.
+        curve: one entry an epoch: mean loss, validation NDCG@10.
+        best_epoch, best_weights: where validation was highest, and the weights then.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    losses: list[float] = field(default_factory=list)
+    curve: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = -1
+    best_weights: list[npt.NDArray[np.float32]] = field(default_factory=list)
+
+    @property
+    def best(self) -> float:
+        return self.curve[self.best_epoch]["validation_ndcg@10"] if self.best_epoch >= 0 else -1.0
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where a run keeps its state, to be taken up again at the exact same step.
+
+    A checkpoint is whole or not there: the file that names it is replaced last.
+
+    Attributes:
+        folder: holds the last checkpoint.
+        every: steps between two.
+        run: what the run is of (config, data); a checkpoint of another run is refused.
+    """
+
+    folder: Path
+    every: int
+    run: Mapping[str, Any]
+
+    def save(self, model: TwoTower, progress: Progress) -> None:
+        """Keep weights, optimiser, random states and progress; the former checkpoint goes.
+
+        Raises:
+            OSError: the disk is full; the former checkpoint stays.
+        """
+        name = f"{progress.epoch:04}-{progress.step:08}"
+        draft = self.folder / name
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        tf.train.Checkpoint(model=model).write(str(draft / "state"))
+        np.savez(draft / "best.npz", *progress.best_weights)
+        told = {**asdict(replace(progress, best_weights=[])), "run": self.run, "name": name}
+        pointer = self.folder / ".last.json"
+        pointer.write_text(json.dumps(told))
+        pointer.replace(self.folder / _LAST)
+        for other in self.folder.iterdir():
+            if other.is_dir() and other.name != name:
+                shutil.rmtree(other)
+
+    def load(self, model: TwoTower) -> Progress:
+        """Put a built model, its optimiser and random states to where they were kept.
+
+        Raises:
+            InputError: there is no checkpoint, or it is of another config or other data.
+        """
+        told = last_checkpoint(self.folder)
+        folder, run = self.folder / told.pop("name"), told.pop("run")
+        differ = sorted(name for name in {*run, *self.run} if run.get(name) != self.run.get(name))
+        if differ:
+            name = differ[0]
+            raise InputError(
+                f"the checkpoint in {self.folder} is of another run: {name} is {run.get(name)!r} "
+                f"there and {self.run.get(name)!r} here. Resume with what it was started with, or "
+                "start anew."
+            )
+        state = tf.train.Checkpoint(model=model).read(str(folder / "state"))
+        state.assert_existing_objects_matched()
+        with np.load(folder / "best.npz") as kept:
+            return Progress(**{**told, "best_weights": [kept[name] for name in kept.files]})
+
+    def clear(self) -> None:
+        """Remove what was kept: the run has ended."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def last_checkpoint(folder: Path) -> dict[str, Any]:
+    """What is told of a folder's last checkpoint: `run`, `name` and the progress.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not (folder / _LAST).exists():
+        raise InputError(f"no checkpoint in {folder}: nothing to resume. Train without --resume.")
+    told: dict[str, Any] = json.loads((folder / _LAST).read_text())
+    return told
+
+
+def train(
+    model: TwoTower,
+    config: TrainConfig,
+    source: Source,
+    validate: Callable[[], float],
+    *,
+    checkpoints: Checkpoints | None = None,
+    resume: bool = False,
+) -> list[dict[str, float]]:
+    """Fit until validation NDCG@10 stops rising; the model keeps the best weights.
+
+    Args:
+        validate: the model's NDCG@10 on the validation window, as it now is.
+        resume: take up the last checkpoint: the same steps on the same batches follow as if nothing
+            had come between.
+
+    Returns:
+        One entry an epoch: mean loss, validation NDCG@10.
+    """
+    steps = steps_of_epoch(source, config)
+    model.compile(
+        optimizer=tf.keras.optimizers.Adam(WarmCosine(config.learning_rate, steps, config.epochs))
+    )
+    progress = Progress()
+    if checkpoints and resume:
+        # A state is read into variables that are there.
+        model.compute_loss(next(iter(batches(source, config, 0))), training=True)
+        model.optimizer.build(model.trainable_variables)
+        progress = checkpoints.load(model)
+    signature = batches(source, config, 0).element_spec
+    step = tf.function(model.train_step, input_signature=[signature])
+    while progress.epoch < config.epochs:
+        with tqdm(
+            total=steps,
+            initial=progress.step,
+            desc=f"epoch {progress.epoch + 1}",
+            unit="step",
+            leave=False,
+            disable=None,
+        ) as bar:
+            for batch in batches(source, config, progress.epoch, first=progress.step):
+                progress.losses.append(float(step(batch)["loss"]))
+                progress.step += 1
+                bar.update()
+                if checkpoints and progress.step % checkpoints.every == 0:
+                    checkpoints.save(model, progress)
+        _end_epoch(model, progress, validate())
+        if checkpoints:
+            checkpoints.save(model, progress)
+        if progress.epoch - 1 - progress.best_epoch >= config.patience:
+            break
+    model.set_weights(progress.best_weights)
+    return progress.curve
+
+
+def _end_epoch(model: TwoTower, progress: Progress, reached: float) -> None:
+    loss = float(np.mean(progress.losses))
+    best = progress.best
+    progress.epoch += 1
+    progress.curve.append({"epoch": progress.epoch, "loss": loss, "validation_ndcg@10": reached})
+    print(f"epoch {progress.epoch}: loss {loss:.3f}, validation NDCG@10 {reached:.4f}", flush=True)
+    progress.step, progress.losses = 0, []
+    if reached > best:
+        progress.best_epoch, progress.best_weights = progress.epoch - 1, model.get_weights()
