@@ -18,7 +18,13 @@ from profilestore.sources import active_log
 from training.config import TrainConfig
 from training.dataset import TEST, VALIDATION, Dataset, evenly, load_dataset
 from training.evaluate import ItemTimeline, TwoTowerScorer
-from training.fit import build, popularity_of_items, seen_to_filter, training_source
+from training.fit import (
+    build,
+    popularity_of_items,
+    seen_to_filter,
+    training_source,
+    with_id_dropout,
+)
 from training.groups import by_heat, by_item_age
 from training.labels import Label, read_labels
 from training.loop import train
@@ -102,6 +108,7 @@ class Study:
         tf.keras.utils.set_random_seed(config.seed)
         cut = self.cut(config)
         dataset = cut.dataset
+        config = with_id_dropout(config, dataset)
         source = training_source(self._store, config, dataset, cut.labels, self._scratch)
         popularity = popularity_of_items(self._store, config, dataset, self._scratch)
         model = build(config, dataset, cut.labels, popularity)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from profilestore.feature_store import FeatureStore
 from profilestore.settings import Settings
 from training.batches import Source
-from training.config import TrainConfig, load_config
+from training.config import AUTO, TrainConfig, load_config
 from training.dataset import (
     ITEM_VOCABULARY,
     TEST,
@@ -44,6 +44,8 @@ from training.windows import windows_of_rows
 
 # From this share of events with an item of before, such items are ranked and recommended.
 _MANY_REPEATS = 0.1
+# Of item ids, whatever the log says: a model that sees none learns none.
+_MOST_HIDDEN = 0.9
 # Spans of the training window from which it is read what popularity looks like.
 _PRIOR_SPANS = 32
 
@@ -81,6 +83,7 @@ def fit(
         f"train {len(dataset.rows(TRAIN)):,}, "
         f"validation {len(dataset.rows(VALIDATION)):,}, test {len(dataset.rows(TEST)):,}"
     )
+    config = with_id_dropout(config, dataset)
     labels, left_out = read_labels(store, config, dataset)
     for name, reason in left_out.items():
         print(f"head {name} is left out: {reason}")
@@ -147,6 +150,20 @@ def fit(
     say(metrics)
     print(f"bundle and report: {path}")
     return path
+
+
+def with_id_dropout(config: TrainConfig, dataset: Dataset) -> TrainConfig:
+    """The config with a share of ids to hide: as many as are new, so that training is what
+    tomorrow will be."""
+    if config.id_dropout != AUTO:
+        return config
+    item = dataset.item[dataset.rows(TRAIN)]
+    lately = item[-(-9 * len(item) // 10) :]
+    before = np.zeros(len(dataset.item_ids), bool)
+    before[item[: len(item) - len(lately)]] = True
+    share = min(_MOST_HIDDEN, round(float(np.mean(~before[lately])), 2))
+    print(f"id_dropout: {share} of item ids are hidden, as many as lately were new")
+    return replace(config, id_dropout=share)
 
 
 def training_source(

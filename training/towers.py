@@ -125,6 +125,8 @@ def inputs_of(encoding: Encoding, *, item_id: bool = False) -> dict[str, tf.kera
     for name in encoding.weights:
         weights = f"{name}__weights"
         inputs[weights] = keras.Input((LIST_LENGTH,), name=weights)
+    for name, length in encoding.vectors.items():
+        inputs[name] = keras.Input((length,), name=name)
     if item_id:
         inputs["item_id"] = keras.Input((), name="item_id", dtype=tf.int32)
     return inputs
@@ -308,7 +310,7 @@ def _scalars_and_bags(
     numbers: Moments,
     tower: str,
 ) -> list[tf.Tensor]:
-    """What the inputs hold: standardised numbers, single ids, weighted bags of ids."""
+    """What the inputs hold: standardised numbers, single ids, weighted bags of ids, vectors."""
     parts = []
     if "numbers" in inputs:
         normalise = tf.keras.layers.Normalization(
@@ -326,6 +328,11 @@ def _scalars_and_bags(
             else tf.cast(tf.not_equal(ids, PAD), tf.float32)
         )
         parts.append(WeightedBag(name=f"{tower}_{name}_bag")(embedding[kind](ids), weights))
+    # Of length one, as vectors of texts are: their numbers are made as large as standardised ones.
+    parts += [
+        tf.keras.layers.Rescaling(length**0.5, name=f"{tower}_{name}_rescaled")(inputs[name])
+        for name, length in encoding.vectors.items()
+    ]
     return parts
 
 
