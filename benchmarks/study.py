@@ -15,6 +15,7 @@ import numpy as np
 from profilestore.feature_store import FeatureStore
 from profilestore.settings import Settings
 from profilestore.sources import active_log
+from training.batches import batches
 from training.config import TrainConfig
 from training.dataset import TEST, VALIDATION, Dataset, evenly, load_dataset
 from training.evaluate import ItemTimeline, TwoTowerScorer
@@ -114,18 +115,20 @@ class Study:
         def reached() -> float:
             return float(rank(some).metrics()["ndcg@10"] or 0.0)
 
-        begun = reached()
         if former is not None:
+            # Layers make their variables when they are first called.
+            model.compute_loss(next(iter(batches(source, config, 0))))
             warm_start(model, dataset, former)
-            begun = reached()
         started = time.perf_counter()
-        curve = train(model, config, source, reached)
+        begun, *curve = (
+            epoch["validation_ndcg@10"] for epoch in train(model, config, source, reached)
+        )
         seconds = time.perf_counter() - started
         return Trained(
             model,
             rank(dataset.rows(TEST)),
             begun,
-            [epoch["validation_ndcg@10"] for epoch in curve],
+            curve,
             seconds,
         )
 

@@ -107,7 +107,8 @@ class TrainConfig:
         context: events before a position that are enough to train on it, though it had more; fewer
             let more positions share one pass over a history.
         learning_rate: peak of the schedule (linear warm-up of one epoch, then cosine decay).
-        epochs: at most; training stops when validation NDCG@10 has not risen for `patience`.
+        epochs: at most; training stops when validation NDCG@10 has not risen for `patience`. The
+            best weights are kept, be they those of before the first step.
         epoch_steps: steps of an epoch, at most: a large log is not seen whole between two looks at
             the validation window, but other batches of it each time.
         checkpoint_steps: steps after which the state of the run is kept, to be resumed.

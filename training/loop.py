@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from profilestore.errors import InputError
+from profilestore.errors import InputError, ProfilestoreError
 from training.batches import Source, batches, steps_of_epoch
 from training.config import TrainConfig
 from training.runtime import tf
 from training.two_tower import TwoTower
 
 _LAST = "last.json"
+_REACHED = "validation_ndcg@10"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Progress:
     Attributes:
         epoch, step: done so far, whole epochs and steps of the next one.
         losses: of those steps.
-        curve: one entry an epoch: mean loss, validation NDCG@10.
+        curve: validation NDCG@10 before the first step (epoch 0), then after each epoch, with its
+            mean loss.
         best_epoch, best_weights: where validation was highest, and the weights then.
     """
 
@@ -53,12 +55,25 @@ class Progress:
     step: int = 0
     losses: list[float] = field(default_factory=list)
     curve: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = -1
+    best_epoch: int = 0
     best_weights: list[npt.NDArray[np.float32]] = field(default_factory=list)
 
-    @property
-    def best(self) -> float:
-        return self.curve[self.best_epoch]["validation_ndcg@10"] if self.best_epoch >= 0 else -1.0
+    def reach(self, model: TwoTower, validation: float, loss: float | None = None) -> None:
+        """Take down what validation says of the model as it now is, after `epoch` epochs."""
+        best = max((point[_REACHED] for point in self.curve), default=-1.0)
+        said = {} if loss is None else {"loss": loss}
+        self.curve.append({"epoch": self.epoch, **said, _REACHED: validation})
+        if validation > best:
+            self.best_epoch, self.best_weights = self.epoch, model.get_weights()
+
+    def stale(self) -> int:
+        """Epochs since validation last rose from one epoch to another.
+
+        The start is not asked: where it is better than the first epochs, a later one may still be
+        better than it.
+        """
+        trained = [point[_REACHED] for point in self.curve if point["epoch"]]
+        return len(trained) - 1 - int(np.argmax(trained))
 
 
 @dataclass(frozen=True)
@@ -144,7 +159,8 @@ def train(
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
 ) -> list[dict[str, float]]:
-    """Fit until validation NDCG@10 stops rising; the model keeps the best weights.
+    """Fit until validation NDCG@10 stops rising; the model keeps the best weights, which may be
+    those that it began with.
 
     Args:
         validate: the model's NDCG@10 on the validation window, as it now is.
@@ -152,18 +168,25 @@ def train(
             had come between.
 
     Returns:
-        One entry an epoch: mean loss, validation NDCG@10.
+        One entry an epoch, and one for the start (epoch 0): mean loss, validation NDCG@10.
+
+    Raises:
+        ProfilestoreError: the loss is no number.
     """
     steps = steps_of_epoch(source, config)
     model.compile(
         optimizer=tf.keras.optimizers.Adam(WarmCosine(config.learning_rate, steps, config.epochs))
     )
+    # Layers draw what they begin with when they are first called: in this order, resumed or not.
+    model.compute_loss(next(iter(batches(source, config, 0))))
     progress = Progress()
     if checkpoints and resume:
         # A state is read into variables that are there.
-        model.compute_loss(next(iter(batches(source, config, 0))), training=True)
         model.optimizer.build(model.trainable_variables)
         progress = checkpoints.load(model)
+    else:
+        progress.reach(model, validate())
+        print(f"before the first step: validation NDCG@10 {progress.curve[0][_REACHED]:.4f}")
     signature = batches(source, config, 0).element_spec
     step = tf.function(model.train_step, input_signature=[signature])
     while progress.epoch < config.epochs:
@@ -176,26 +199,35 @@ def train(
             disable=None,
         ) as bar:
             for batch in batches(source, config, progress.epoch, first=progress.step):
-                progress.losses.append(float(step(batch)["loss"]))
+                progress.losses.append(_finite(float(step(batch)["loss"]), progress))
                 progress.step += 1
                 bar.update()
                 if checkpoints and progress.step % checkpoints.every == 0:
                     checkpoints.save(model, progress)
-        _end_epoch(model, progress, validate())
+        _end_epoch(model, progress, validate)
         if checkpoints:
             checkpoints.save(model, progress)
-        if progress.epoch - 1 - progress.best_epoch >= config.patience:
+        if progress.stale() >= config.patience:
             break
     model.set_weights(progress.best_weights)
+    if not progress.best_epoch:
+        print("no epoch was better than the start: the model stays as it began")
     return progress.curve
 
 
-def _end_epoch(model: TwoTower, progress: Progress, reached: float) -> None:
+def _finite(loss: float, progress: Progress) -> float:
+    if not np.isfinite(loss):
+        raise ProfilestoreError(
+            f"the loss is {loss} in step {progress.step + 1} of epoch {progress.epoch + 1}: "
+            "training has diverged. Lower learning_rate; the last good bundle stays in place."
+        )
+    return loss
+
+
+def _end_epoch(model: TwoTower, progress: Progress, validate: Callable[[], float]) -> None:
     loss = float(np.mean(progress.losses))
-    best = progress.best
     progress.epoch += 1
-    progress.curve.append({"epoch": progress.epoch, "loss": loss, "validation_ndcg@10": reached})
-    print(f"epoch {progress.epoch}: loss {loss:.3f}, validation NDCG@10 {reached:.4f}", flush=True)
     progress.step, progress.losses = 0, []
-    if reached > best:
-        progress.best_epoch, progress.best_weights = progress.epoch - 1, model.get_weights()
+    progress.reach(model, validate(), loss)
+    reached = progress.curve[-1][_REACHED]
+    print(f"epoch {progress.epoch}: loss {loss:.3f}, validation NDCG@10 {reached:.4f}", flush=True)

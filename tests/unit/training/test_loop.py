@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from profilestore.encoding import FIRST_ID, Encoding, Vocabulary
-from profilestore.errors import InputError
+from profilestore.errors import InputError, ProfilestoreError
 from training.batches import Source
 from training.config import TrainConfig
 from training.dataset import ITEM_VOCABULARY
@@ -100,7 +100,8 @@ def test_a_resumed_run_ends_with_the_same_weights(
             train(model(), CONFIG, source, lambda: 0.5, checkpoints=checkpoints)
     resumed = model()
     found = train(resumed, CONFIG, source, lambda: 0.5, checkpoints=checkpoints, resume=True)
-    assert [point["loss"] for point in found] == pytest.approx([point["loss"] for point in curve])
+    losses = [[point["loss"] for point in one[1:]] for one in (found, curve)]
+    assert losses[0] == pytest.approx(losses[1])
     for ours, theirs in zip(resumed.get_weights(), whole.get_weights(), strict=True):
         assert ours == pytest.approx(theirs, abs=1e-6)
 
@@ -134,16 +135,50 @@ def test_nothing_to_resume_is_said(source: Source, tmp_path: Path) -> None:
 
 
 def test_the_best_weights_are_kept_and_patience_ends(source: Source) -> None:
+    curve, trained, seen = trained_as_said(source, [0.05, 0.1, 0.3, 0.2, 0.25, 0.9])
+    assert [point["epoch"] for point in curve] == [0, 1, 2, 3, 4]
+    assert same(trained, seen[2])
+
+
+def test_a_start_that_no_epoch_betters_is_kept(
+    source: Source, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Though the epochs get better one after the other: they are given their time."""
+    curve, trained, seen = trained_as_said(source, [0.9, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    assert [point["epoch"] for point in curve] == [*range(7)]
+    assert same(trained, seen[0])
+    assert "the model stays as it began" in capsys.readouterr().out
+
+
+def test_a_loss_that_is_no_number_ends_the_training(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diverging = model()
+    monkeypatch.setattr(diverging, "train_step", lambda _: {"loss": tf.constant(np.nan)})
+    with pytest.raises(ProfilestoreError, match=r"nan in step 1 of epoch 1.*Lower learning_rate"):
+        train(diverging, CONFIG, source, lambda: 0.5)
+
+
+Weights = list[np.ndarray]
+
+
+def trained_as_said(
+    source: Source, validation: list[float]
+) -> tuple[list[dict[str, float]], TwoTower, list[Weights]]:
+    """The curve and end of a training whose validation says these numbers, and its weights at each
+    of them."""
+    said, seen = iter(validation), []
     config = replace(CONFIG, epochs=6, patience=2)
-    said = iter([0.1, 0.3, 0.2, 0.25, 0.9])
-    seen = []
     trained = model(config)
 
     def validate() -> float:
         seen.append([weight.copy() for weight in trained.get_weights()])
         return next(said)
 
-    curve = train(trained, config, source, validate)
-    assert len(curve) == 4
-    for ours, best in zip(trained.get_weights(), seen[1], strict=True):
-        assert (ours == best).all()
+    return train(trained, config, source, validate), trained, seen
+
+
+def same(trained: TwoTower, weights: Weights) -> bool:
+    return all(
+        (ours == theirs).all() for ours, theirs in zip(trained.get_weights(), weights, strict=True)
+    )
