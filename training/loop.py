@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from profilestore.errors import InputError, ProfilestoreError
 from training.batches import Source, batches, steps_of_epoch
 from training.config import TrainConfig
 from training.runtime import tf
+from training.tracking import Tracker
 from training.two_tower import TwoTower
 
 _LAST = "last.json"
@@ -85,12 +87,19 @@ class Checkpoints:
     Attributes:
         folder: holds the last checkpoint.
         every: steps between two.
-        run: what the run is of (config, data); a checkpoint of another run is refused.
+        config, data: what the run is of; a checkpoint of another run is refused.
+        log: the run's name in its logs, which go on with it.
     """
 
     folder: Path
     every: int
-    run: Mapping[str, Any]
+    config: Mapping[str, Any]
+    data: Mapping[str, Any] = field(default_factory=dict)
+    log: str = ""
+
+    @property
+    def run(self) -> dict[str, Any]:
+        return {**self.config, **self.data}
 
     def save(self, model: TwoTower, progress: Progress) -> None:
         """Keep weights, optimiser, random states and progress; the former checkpoint goes.
@@ -104,7 +113,12 @@ class Checkpoints:
         draft.mkdir(parents=True)
         tf.train.Checkpoint(model=model).write(str(draft / "state"))
         np.savez(draft / "best.npz", *progress.best_weights)
-        told = {**asdict(replace(progress, best_weights=[])), "run": self.run, "name": name}
+        told = {
+            **asdict(replace(progress, best_weights=[])),
+            "run": self.run,
+            "log": self.log,
+            "name": name,
+        }
         pointer = self.folder / ".last.json"
         pointer.write_text(json.dumps(told))
         pointer.replace(self.folder / _LAST)
@@ -120,6 +134,7 @@ class Checkpoints:
         """
         told = last_checkpoint(self.folder)
         folder, run = self.folder / told.pop("name"), told.pop("run")
+        told.pop("log")
         differ = sorted(name for name in {*run, *self.run} if run.get(name) != self.run.get(name))
         if differ:
             name = differ[0]
@@ -139,7 +154,7 @@ class Checkpoints:
 
 
 def last_checkpoint(folder: Path) -> dict[str, Any]:
-    """What is told of a folder's last checkpoint: `run`, `name` and the progress.
+    """What is told of a folder's last checkpoint: `run`, `log`, `name` and the progress.
 
     Raises:
         InputError: there is none.
@@ -158,6 +173,7 @@ def train(
     *,
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
+    tracker: Tracker | None = None,
 ) -> list[dict[str, float]]:
     """Fit until validation NDCG@10 stops rising; the model keeps the best weights, which may be
     those that it began with.
@@ -166,6 +182,7 @@ def train(
         validate: the model's NDCG@10 on the validation window, as it now is.
         resume: take up the last checkpoint: the same steps on the same batches follow as if nothing
             had come between.
+        tracker: told of steps and epochs.
 
     Returns:
         One entry an epoch, and one for the start (epoch 0): mean loss, validation NDCG@10.
@@ -174,9 +191,9 @@ def train(
         ProfilestoreError: the loss is no number.
     """
     steps = steps_of_epoch(source, config)
-    model.compile(
-        optimizer=tf.keras.optimizers.Adam(WarmCosine(config.learning_rate, steps, config.epochs))
-    )
+    tracker = tracker or Tracker([])
+    rate = WarmCosine(config.learning_rate, steps, config.epochs)
+    model.compile(optimizer=tf.keras.optimizers.Adam(rate))
     # Layers draw what they begin with when they are first called: in this order, resumed or not.
     model.compute_loss(next(iter(batches(source, config, 0))))
     progress = Progress()
@@ -187,6 +204,7 @@ def train(
     else:
         progress.reach(model, validate())
         print(f"before the first step: validation NDCG@10 {progress.curve[0][_REACHED]:.4f}")
+        tracker.figures(0, {_REACHED: progress.curve[0][_REACHED]})
     signature = batches(source, config, 0).element_spec
     step = tf.function(model.train_step, input_signature=[signature])
     while progress.epoch < config.epochs:
@@ -199,12 +217,16 @@ def train(
             disable=None,
         ) as bar:
             for batch in batches(source, config, progress.epoch, first=progress.step):
-                progress.losses.append(_finite(float(step(batch)["loss"]), progress))
+                loss = _finite(float(step(batch)["loss"]), progress)
+                progress.losses.append(loss)
                 progress.step += 1
                 bar.update()
+                done = progress.epoch * steps + progress.step
+                tracker.step(done, partial(_of_step, loss, rate, done))
                 if checkpoints and progress.step % checkpoints.every == 0:
                     checkpoints.save(model, progress)
         _end_epoch(model, progress, validate)
+        tracker.figures(progress.epoch * steps, _of_epoch(progress))
         if checkpoints:
             checkpoints.save(model, progress)
         if progress.stale() >= config.patience:
@@ -213,6 +235,15 @@ def train(
     if not progress.best_epoch:
         print("no epoch was better than the start: the model stays as it began")
     return progress.curve
+
+
+def _of_step(loss: float, rate: WarmCosine, step: int) -> dict[str, float]:
+    return {"loss": loss, "learning_rate": float(rate(tf.constant(step - 1)))}
+
+
+def _of_epoch(progress: Progress) -> dict[str, float]:
+    point = progress.curve[-1]
+    return {"epoch": point["epoch"], "mean_loss": point["loss"], _REACHED: point[_REACHED]}
 
 
 def _finite(loss: float, progress: Progress) -> float:

@@ -17,6 +17,7 @@ from training.loop import Checkpoints, train
 from training.negatives import Negatives
 from training.runtime import tf
 from training.towers import Moments, QueryTower, candidate_tower, embeddings
+from training.tracking import Tracker
 from training.two_tower import TwoTower
 from training.windows import windows_of_rows
 
@@ -182,3 +183,31 @@ def same(trained: TwoTower, weights: Weights) -> bool:
     return all(
         (ours == theirs).all() for ours, theirs in zip(trained.get_weights(), weights, strict=True)
     )
+
+
+def test_logs_hear_of_steps_and_epochs(source: Source) -> None:
+    heard: list[tuple[str, int, dict[str, float]]] = []
+
+    class Heard(Tracker):
+        def step(self, step, figures) -> None:
+            heard.append(("step", step, dict(figures())))
+
+        def figures(self, step, figures) -> None:
+            heard.append(("epoch", step, dict(figures)))
+
+    said = iter([0.1, 0.2, 0.3])
+    config = replace(CONFIG, epochs=2)
+    curve = train(model(config), config, source, lambda: next(said), tracker=Heard([]))
+    steps = [figures for kind, _, figures in heard if kind == "step"]
+    an_epoch = len(steps) // 2
+    assert [step for kind, step, _ in heard if kind == "step"] == [*range(1, 2 * an_epoch + 1)]
+    epochs = [(step, figures) for kind, step, figures in heard if kind == "epoch"]
+    assert [step for step, _ in epochs] == [0, an_epoch, 2 * an_epoch]
+    assert [figures["validation_ndcg@10"] for _, figures in epochs] == [0.1, 0.2, 0.3]
+    assert epochs[1][1]["mean_loss"] == curve[1]["loss"]
+    assert curve[1]["loss"] == pytest.approx(np.mean([one["loss"] for one in steps[:an_epoch]]))
+    rates = [one["learning_rate"] for one in steps]
+    # Up over the first epoch to the peak, then down.
+    assert np.argmax(rates) == an_epoch - 1
+    assert max(rates) == pytest.approx(config.learning_rate)
+    assert rates[0] == pytest.approx(config.learning_rate / an_epoch)
