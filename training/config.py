@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -179,6 +180,14 @@ class TrainConfig:
             "features": list(self.features),
             "heads": [asdict(head) for head in self.heads],
         }
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> TrainConfig:
+        """What `to_json` said; what it did not say has its default, and other keys are let be."""
+        values = {field.name: said[field.name] for field in fields(cls) if field.name in said}
+        values["features"] = tuple(values.get("features", ()))
+        values["heads"] = tuple(HeadConfig(**head) for head in values.get("heads", ()))
+        return cls(**values)
 
     def of_the_data(self) -> tuple[object, ...]:
         """What of it says which rows, labels and candidates there are: trainings that are alike in

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -21,8 +22,10 @@ from training.runtime import tf
 from training.tracking import Tracker
 from training.two_tower import TwoTower
 
-_LAST = "last.json"
-_REACHED = "validation_ndcg@10"
+LAST = "last.json"
+REACHED = "validation_ndcg@10"
+# What TensorFlow and numpy say of a file that is cut off or of other variables.
+_UNREADABLE = (OSError, LookupError, RuntimeError, ValueError, TypeError, AssertionError)
 
 
 @dataclass(frozen=True)
@@ -47,26 +50,40 @@ class Progress:
 
     Attributes:
         epoch, step: done so far, whole epochs and steps of the next one.
+        seconds: of all those steps, without looks at the validation window.
         losses: of those steps.
         curve: validation NDCG@10 before the first step (epoch 0), then after each epoch, with its
-            mean loss.
+            mean loss; each with the seconds until then.
         best_epoch, best_weights: where validation was highest, and the weights then.
     """
 
     epoch: int = 0
     step: int = 0
+    seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
     curve: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = 0
+    best_epoch: float = 0
     best_weights: list[npt.NDArray[np.float32]] = field(default_factory=list)
 
-    def reach(self, model: TwoTower, validation: float, loss: float | None = None) -> None:
-        """Take down what validation says of the model as it now is, after `epoch` epochs."""
-        best = max((point[_REACHED] for point in self.curve), default=-1.0)
+    def reach(
+        self,
+        model: TwoTower,
+        validation: float,
+        loss: float | None = None,
+        *,
+        at: float | None = None,
+    ) -> None:
+        """Take down what validation says of the model as it now is, after `epoch` epochs.
+
+        Args:
+            at: epochs, where it is in the middle of one.
+        """
+        epoch = self.epoch if at is None else at
+        best = max((point[REACHED] for point in self.curve), default=-1.0)
         said = {} if loss is None else {"loss": loss}
-        self.curve.append({"epoch": self.epoch, **said, _REACHED: validation})
+        self.curve.append({"epoch": epoch, **said, REACHED: validation, "seconds": self.seconds})
         if validation > best:
-            self.best_epoch, self.best_weights = self.epoch, model.get_weights()
+            self.best_epoch, self.best_weights = epoch, model.get_weights()
 
     def stale(self) -> int:
         """Epochs since validation last rose from one epoch to another.
@@ -74,7 +91,7 @@ class Progress:
         The start is not asked: where it is better than the first epochs, a later one may still be
         better than it.
         """
-        trained = [point[_REACHED] for point in self.curve if point["epoch"]]
+        trained = [point[REACHED] for point in self.curve if point["epoch"]]
         return len(trained) - 1 - int(np.argmax(trained))
 
 
@@ -121,32 +138,35 @@ class Checkpoints:
         }
         pointer = self.folder / ".last.json"
         pointer.write_text(json.dumps(told))
-        pointer.replace(self.folder / _LAST)
+        pointer.replace(self.folder / LAST)
         for other in self.folder.iterdir():
             if other.is_dir() and other.name != name:
                 shutil.rmtree(other)
 
-    def load(self, model: TwoTower) -> Progress:
+    def load(self, model: TwoTower, copied: Path | None = None) -> Progress:
         """Put a built model, its optimiser and random states to where they were kept.
 
+        Args:
+            copied: a copy of the folder, to be read in its place.
+
         Raises:
-            InputError: there is no checkpoint, or it is of another config or other data.
+            InputError: there is no checkpoint, it is of another config or other data, or damaged.
         """
-        told = last_checkpoint(self.folder)
-        folder, run = self.folder / told.pop("name"), told.pop("run")
-        told.pop("log")
-        differ = sorted(name for name in {*run, *self.run} if run.get(name) != self.run.get(name))
-        if differ:
-            name = differ[0]
+        told = last_checkpoint(copied or self.folder)
+        folder = (copied or self.folder) / told["name"]
+        require_same(self.folder, told.pop("run"), self.run)
+        name, _ = told.pop("name"), told.pop("log")
+        try:
+            state = tf.train.Checkpoint(model=model).read(str(folder / "state"))
+            state.assert_existing_objects_matched()
+            with np.load(folder / "best.npz") as kept:
+                best = [kept[name] for name in kept.files]
+            return Progress(**{**told, "best_weights": best})
+        except (*_UNREADABLE, tf.errors.OpError) as error:
             raise InputError(
-                f"the checkpoint in {self.folder} is of another run: {name} is {run.get(name)!r} "
-                f"there and {self.run.get(name)!r} here. Resume with what it was started with, or "
-                "start anew."
-            )
-        state = tf.train.Checkpoint(model=model).read(str(folder / "state"))
-        state.assert_existing_objects_matched()
-        with np.load(folder / "best.npz") as kept:
-            return Progress(**{**told, "best_weights": [kept[name] for name in kept.files]})
+                f"the checkpoint {self.folder / name} cannot be read: it is damaged, or of another "
+                f"version of the code. Train anew. ({(str(error).splitlines() or ['empty'])[0]})"
+            ) from error
 
     def clear(self) -> None:
         """Remove what was kept: the run has ended."""
@@ -159,10 +179,43 @@ def last_checkpoint(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: there is none.
     """
-    if not (folder / _LAST).exists():
-        raise InputError(f"no checkpoint in {folder}: nothing to resume. Train without --resume.")
-    told: dict[str, Any] = json.loads((folder / _LAST).read_text())
+    if not (folder / LAST).exists():
+        raise InputError(
+            f"no checkpoint in {folder}: there is nothing to resume or to export. Train without "
+            "--resume."
+        )
+    told: dict[str, Any] = json.loads((folder / LAST).read_text())
     return told
+
+
+def require_same(folder: Path, run: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Raise if a checkpoint's run is not one's own.
+
+    Args:
+        folder: of the checkpoint.
+
+    Raises:
+        InputError: a key in which they differ, with both values.
+    """
+    differ = sorted(name for name in {*run, *own} if run.get(name) != own.get(name))
+    if differ:
+        name = differ[0]
+        raise InputError(
+            f"the checkpoint in {folder} is of another run: {name} is {run.get(name)!r} there and "
+            f"{own.get(name)!r} here. Go on with what it was started with, or start anew."
+        )
+
+
+def made(model: TwoTower, config: TrainConfig, source: Source) -> WarmCosine:
+    """Give a model its optimiser and all variables, into which a state can be read; the schedule.
+
+    Layers draw what they begin with when they are first called: in this order, resumed or not.
+    """
+    rate = WarmCosine(config.learning_rate, steps_of_epoch(source, config), config.epochs)
+    model.compile(optimizer=tf.keras.optimizers.Adam(rate))
+    model.compute_loss(next(iter(batches(source, config, 0))))
+    model.optimizer.build(model.trainable_variables)
+    return rate
 
 
 def train(
@@ -185,26 +238,22 @@ def train(
         tracker: told of steps and epochs.
 
     Returns:
-        One entry an epoch, and one for the start (epoch 0): mean loss, validation NDCG@10.
+        One entry an epoch, and one for the start (epoch 0): mean loss, validation NDCG@10, and the
+        seconds of all steps until then.
 
     Raises:
         ProfilestoreError: the loss is no number.
     """
     steps = steps_of_epoch(source, config)
     tracker = tracker or Tracker([])
-    rate = WarmCosine(config.learning_rate, steps, config.epochs)
-    model.compile(optimizer=tf.keras.optimizers.Adam(rate))
-    # Layers draw what they begin with when they are first called: in this order, resumed or not.
-    model.compute_loss(next(iter(batches(source, config, 0))))
+    rate = made(model, config, source)
     progress = Progress()
     if checkpoints and resume:
-        # A state is read into variables that are there.
-        model.optimizer.build(model.trainable_variables)
         progress = checkpoints.load(model)
     else:
         progress.reach(model, validate())
-        print(f"before the first step: validation NDCG@10 {progress.curve[0][_REACHED]:.4f}")
-        tracker.figures(0, {_REACHED: progress.curve[0][_REACHED]})
+        print(f"before the first step: validation NDCG@10 {progress.curve[0][REACHED]:.4f}")
+        tracker.figures(0, {REACHED: progress.curve[0][REACHED]})
     signature = batches(source, config, 0).element_spec
     step = tf.function(model.train_step, input_signature=[signature])
     while progress.epoch < config.epochs:
@@ -216,10 +265,12 @@ def train(
             leave=False,
             disable=None,
         ) as bar:
+            began = time.perf_counter() - progress.seconds
             for batch in batches(source, config, progress.epoch, first=progress.step):
                 loss = _finite(float(step(batch)["loss"]), progress)
                 progress.losses.append(loss)
                 progress.step += 1
+                progress.seconds = time.perf_counter() - began
                 bar.update()
                 done = progress.epoch * steps + progress.step
                 tracker.step(done, partial(_of_step, loss, rate, done))
@@ -243,7 +294,7 @@ def _of_step(loss: float, rate: WarmCosine, step: int) -> dict[str, float]:
 
 def _of_epoch(progress: Progress) -> dict[str, float]:
     point = progress.curve[-1]
-    return {"epoch": point["epoch"], "mean_loss": point["loss"], _REACHED: point[_REACHED]}
+    return {"epoch": point["epoch"], "mean_loss": point["loss"], REACHED: point[REACHED]}
 
 
 def _finite(loss: float, progress: Progress) -> float:
@@ -260,5 +311,5 @@ def _end_epoch(model: TwoTower, progress: Progress, validate: Callable[[], float
     progress.epoch += 1
     progress.step, progress.losses = 0, []
     progress.reach(model, validate(), loss)
-    reached = progress.curve[-1][_REACHED]
+    reached = progress.curve[-1][REACHED]
     print(f"epoch {progress.epoch}: loss {loss:.3f}, validation NDCG@10 {reached:.4f}", flush=True)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from profilestore.encoding import FIRST_ID, Encoding, Vocabulary
 from profilestore.errors import InputError, ProfilestoreError
 from training.batches import Source
 from training.config import TrainConfig
-from training.dataset import ITEM_VOCABULARY
 from training.loop import Checkpoints, train
-from training.negatives import Negatives
 from training.runtime import tf
-from training.towers import Moments, QueryTower, candidate_tower, embeddings
 from training.tracking import Tracker
 from training.two_tower import TwoTower
-from training.windows import windows_of_rows
 
-ITEMS, ROWS, STEPS = 12, 240, 6
 CONFIG = TrainConfig(
     encoder="gru",
     dimension=8,
@@ -37,53 +32,18 @@ CONFIG = TrainConfig(
 )
 
 
+ModelOf = Callable[[TrainConfig], TwoTower]
+
+
 class Stopped(Exception):
     """As if the machine had been switched off."""
 
 
-@pytest.fixture(scope="module")
-def source() -> Source:
-    random = np.random.default_rng(1)
-    user, item = random.integers(0, 12, ROWS), random.integers(0, ITEMS, ROWS)
-    history = np.zeros((ROWS, STEPS), np.int32)
-    for row in range(ROWS):
-        before = np.flatnonzero(user[:row] == user[row])[::-1][:STEPS]
-        history[row, : len(before)] = item[before] + FIRST_ID
-    windows = windows_of_rows({"h": history}, "h", user, np.arange(ROWS), 2)
-    return Source(
-        windows=windows,
-        span=np.zeros(len(windows.length), np.int64),
-        person={},
-        candidate={ITEM_VOCABULARY: item.astype(np.int32) + FIRST_ID},
-        catalogue=[{ITEM_VOCABULARY: np.arange(ITEMS, dtype=np.int32) + FIRST_ID}],
-        negatives=Negatives("sampled", 4, item, [np.arange(ROWS)]),
-    )
-
-
-def model(config: TrainConfig = CONFIG) -> TwoTower:
-    tf.keras.utils.set_random_seed(config.seed)
-    vocabularies = {ITEM_VOCABULARY: Vocabulary(ITEM_VOCABULARY, [str(n) for n in range(ITEMS)])}
-    shared = embeddings(config, vocabularies, {})
-    nothing = Moments(np.zeros(0), np.zeros(0))
-    return TwoTower(
-        config,
-        QueryTower(
-            config,
-            Encoding("user", (), (), {}, {"h": ITEM_VOCABULARY}, {}, {}),
-            shared,
-            nothing,
-            steps=STEPS,
-        ),
-        candidate_tower(config, Encoding("item", (), (), {}, {}, {}, {}), shared, nothing),
-        ITEMS,
-    )
-
-
 @pytest.mark.parametrize("stop_after", [3, 6, 8])
 def test_a_resumed_run_ends_with_the_same_weights(
-    source: Source, tmp_path: Path, stop_after: int, monkeypatch: pytest.MonkeyPatch
+    model: ModelOf, source: Source, tmp_path: Path, stop_after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = model()
+    whole = model(CONFIG)
     curve = train(whole, CONFIG, source, lambda: 0.5)
     checkpoints = Checkpoints(tmp_path, 1, CONFIG.to_json())
     saved = []
@@ -98,8 +58,8 @@ def test_a_resumed_run_ends_with_the_same_weights(
     with monkeypatch.context() as patched:
         patched.setattr(Checkpoints, "save", save_until)
         with pytest.raises(Stopped):
-            train(model(), CONFIG, source, lambda: 0.5, checkpoints=checkpoints)
-    resumed = model()
+            train(model(CONFIG), CONFIG, source, lambda: 0.5, checkpoints=checkpoints)
+    resumed = model(CONFIG)
     found = train(resumed, CONFIG, source, lambda: 0.5, checkpoints=checkpoints, resume=True)
     losses = [[point["loss"] for point in one[1:]] for one in (found, curve)]
     assert losses[0] == pytest.approx(losses[1])
@@ -107,14 +67,16 @@ def test_a_resumed_run_ends_with_the_same_weights(
         assert ours == pytest.approx(theirs, abs=1e-6)
 
 
-def test_a_checkpoint_of_another_config_is_refused(source: Source, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_config_is_refused(
+    model: ModelOf, source: Source, tmp_path: Path
+) -> None:
     short = replace(CONFIG, epochs=1)
     checkpoints = Checkpoints(tmp_path, 2, short.to_json())
-    train(model(), short, source, lambda: 0.5, checkpoints=checkpoints)
+    train(model(CONFIG), short, source, lambda: 0.5, checkpoints=checkpoints)
     other = replace(short, draws=5)
     with pytest.raises(InputError, match="draws is 4 there and 5 here"):
         train(
-            model(),
+            model(CONFIG),
             other,
             source,
             lambda: 0.5,
@@ -123,10 +85,10 @@ def test_a_checkpoint_of_another_config_is_refused(source: Source, tmp_path: Pat
         )
 
 
-def test_nothing_to_resume_is_said(source: Source, tmp_path: Path) -> None:
+def test_nothing_to_resume_is_said(model: ModelOf, source: Source, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to resume"):
         train(
-            model(),
+            model(CONFIG),
             CONFIG,
             source,
             lambda: 0.5,
@@ -135,26 +97,26 @@ def test_nothing_to_resume_is_said(source: Source, tmp_path: Path) -> None:
         )
 
 
-def test_the_best_weights_are_kept_and_patience_ends(source: Source) -> None:
-    curve, trained, seen = trained_as_said(source, [0.05, 0.1, 0.3, 0.2, 0.25, 0.9])
+def test_the_best_weights_are_kept_and_patience_ends(model: ModelOf, source: Source) -> None:
+    curve, trained, seen = trained_as_said(model, source, [0.05, 0.1, 0.3, 0.2, 0.25, 0.9])
     assert [point["epoch"] for point in curve] == [0, 1, 2, 3, 4]
     assert same(trained, seen[2])
 
 
 def test_a_start_that_no_epoch_betters_is_kept(
-    source: Source, capsys: pytest.CaptureFixture[str]
+    model: ModelOf, source: Source, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Though the epochs get better one after the other: they are given their time."""
-    curve, trained, seen = trained_as_said(source, [0.9, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    curve, trained, seen = trained_as_said(model, source, [0.9, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     assert [point["epoch"] for point in curve] == [*range(7)]
     assert same(trained, seen[0])
     assert "the model stays as it began" in capsys.readouterr().out
 
 
 def test_a_loss_that_is_no_number_ends_the_training(
-    source: Source, monkeypatch: pytest.MonkeyPatch
+    model: ModelOf, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    diverging = model()
+    diverging = model(CONFIG)
     monkeypatch.setattr(diverging, "train_step", lambda _: {"loss": tf.constant(np.nan)})
     with pytest.raises(ProfilestoreError, match=r"nan in step 1 of epoch 1.*Lower learning_rate"):
         train(diverging, CONFIG, source, lambda: 0.5)
@@ -164,7 +126,7 @@ Weights = list[np.ndarray]
 
 
 def trained_as_said(
-    source: Source, validation: list[float]
+    model: ModelOf, source: Source, validation: list[float]
 ) -> tuple[list[dict[str, float]], TwoTower, list[Weights]]:
     """The curve and end of a training whose validation says these numbers, and its weights at each
     of them."""
@@ -185,7 +147,7 @@ def same(trained: TwoTower, weights: Weights) -> bool:
     )
 
 
-def test_logs_hear_of_steps_and_epochs(source: Source) -> None:
+def test_logs_hear_of_steps_and_epochs(model: ModelOf, source: Source) -> None:
     heard: list[tuple[str, int, dict[str, float]]] = []
 
     class Heard(Tracker):
