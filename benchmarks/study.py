@@ -7,41 +7,25 @@ what training does with it.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from profilestore.feature_store import FeatureStore
 from profilestore.settings import Settings
 from profilestore.sources import active_log
+from training.batches import batches
 from training.config import TrainConfig
-from training.dataset import TEST, VALIDATION, Dataset, evenly, load_dataset
-from training.evaluate import ItemTimeline, TwoTowerScorer
-from training.fit import (
-    build,
-    popularity_of_items,
-    seen_to_filter,
-    training_source,
-    with_id_dropout,
-)
+from training.cut import Cut, cut_of
+from training.dataset import TEST
+from training.evaluate import TwoTowerScorer
+from training.fit import begun
 from training.groups import by_heat, by_item_age
-from training.labels import Label, read_labels
 from training.loop import train
-from training.ranking import VALIDATION_ROWS, Ranking, Seen, rank_all
+from training.ranking import Ranking, Seen, rank_all
 from training.runtime import tf
 from training.two_tower import TwoTower
 from training.warm_start import Former, warm_start
-
-
-@dataclass(frozen=True)
-class Cut:
-    """What trainings that read the same columns over the same windows share."""
-
-    dataset: Dataset
-    timeline: ItemTimeline
-    labels: dict[str, Label]
-    seen: Seen | None
 
 
 @dataclass(frozen=True)
@@ -70,7 +54,7 @@ class Study:
 
     def __init__(self, settings: Settings) -> None:
         self._store = FeatureStore(settings).pinned(None)
-        self._scratch: Path = settings.training_scratch
+        self._settings = settings
         self._cuts: dict[tuple, Cut] = {}
         active = active_log(settings)
         if active is None:
@@ -85,17 +69,9 @@ class Study:
         return views
 
     def cut(self, config: TrainConfig) -> Cut:
-        key = config.features, config.validation_share, config.test_share, config.heads
+        key = config.of_the_data()
         if key not in self._cuts:
-            dataset = load_dataset(self._store, config, self._scratch)
-            validation, test = dataset.rows(VALIDATION), dataset.rows(TEST)
-            start_us, end_us = (int(dataset.asked_at_us[row]) for row in (validation[0], test[-1]))
-            self._cuts[key] = Cut(
-                dataset,
-                ItemTimeline(self._store, config, dataset, start_us, end_us, self._scratch),
-                read_labels(self._store, config, dataset)[0],
-                seen_to_filter(config, dataset),
-            )
+            self._cuts[key] = cut_of(self._settings, config, self._store)
         return self._cuts[key]
 
     def train(self, config: TrainConfig, former: Former | None = None) -> Trained:
@@ -108,31 +84,20 @@ class Study:
         tf.keras.utils.set_random_seed(config.seed)
         cut = self.cut(config)
         dataset = cut.dataset
-        config = with_id_dropout(config, dataset)
-        source = training_source(self._store, config, dataset, cut.labels, self._scratch)
-        popularity = popularity_of_items(self._store, config, dataset, self._scratch)
-        model = build(config, dataset, cut.labels, popularity)
-        some = evenly(dataset.rows(VALIDATION), VALIDATION_ROWS)
-
-        def rank(rows: np.ndarray) -> Ranking:
-            scorer = TwoTowerScorer(model.query_tower, model.candidate_tower, dataset, cut.timeline)
-            return rank_all(dataset, rows, scorer, cut.seen)
-
-        def reached() -> float:
-            return float(rank(some).metrics()["ndcg@10"] or 0.0)
-
-        begun = reached()
+        model, source, _ = begun(self._settings, replace(config, warm_start=""), cut)
         if former is not None:
+            # Layers make their variables when they are first called.
+            model.compute_loss(next(iter(batches(source, config, 0))))
             warm_start(model, dataset, former)
-            begun = reached()
         started = time.perf_counter()
-        curve = train(model, config, source, reached)
+        looks = train(model, config, source, cut.validation(model))
         seconds = time.perf_counter() - started
+        scorer = TwoTowerScorer(model.query_tower, model.candidate_tower, dataset, cut.timeline)
         return Trained(
             model,
-            rank(dataset.rows(TEST)),
-            begun,
-            [epoch["validation_ndcg@10"] for epoch in curve],
+            rank_all(dataset, dataset.rows(TEST), scorer, cut.seen),
+            looks[0]["validation_ndcg@10"],
+            [look["validation_ndcg@10"] for look in looks[1:]],
             seconds,
         )
 

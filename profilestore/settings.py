@@ -78,6 +78,10 @@ class Settings:
         return self.data / "checkpoints"
 
     @property
+    def training_logs(self) -> Path:
+        return self.data / "training_logs"
+
+    @property
     def evaluations(self) -> Path:
         return self.data / "evaluations"
 
@@ -135,3 +139,15 @@ def quiet_tensorflow() -> None:
     """
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def quiet_mlflow() -> None:
+    """Set what MLflow reads when it is first imported.
+
+    It would tell its makers how it is used; and it refuses its file store, which is in maintenance,
+    unless it is asked for. A server that does not answer is not waited for long.
+    """
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")

@@ -42,6 +42,13 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     add_fit_options(add("fit", run_fit, "train, measure, export a bundle"))
+    export = add("export", _export, "a bundle of a training that was stopped or still runs")
+    export.add_argument(
+        "--checkpoint", type=Path, help="its folder (default: data/checkpoints, where fit keeps it)"
+    )
+    export.add_argument(
+        "--config", type=Path, help="a YAML that the checkpoint has to be of (default: its own)"
+    )
     evaluate = add("evaluate", _evaluate, "measure a bundle again, on its own lake snapshot")
     evaluate.add_argument("--bundle", required=True, help="a version, or its folder")
     against = add("compare", _compare, "two bundles on the same questions, with intervals")
@@ -112,6 +119,13 @@ def run_fit(arguments: argparse.Namespace, settings: Settings) -> None:
         resume=arguments.resume,
         warm_start=arguments.warm_start,
     )
+
+
+def _export(arguments: argparse.Namespace, settings: Settings) -> None:
+    _need_registry(settings)
+    from training.unfinished import export_checkpoint
+
+    export_checkpoint(settings, arguments.checkpoint, arguments.config)
 
 
 def _evaluate(arguments: argparse.Namespace, settings: Settings) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -22,6 +23,9 @@ CHOICES = {
     "head_weights": ("set", "learned"),
 }
 AUTO = "auto"
+TRACKERS = ("tensorboard", "mlflow")
+# Say how a run is watched and kept, and nothing of what comes of it.
+_BESIDE = ("tracking", "mlflow_store", "checkpoint_steps")
 HEAD_KINDS = ("binary", "category", "amount")
 # What has to be one at least.
 _COUNTS = (
@@ -109,10 +113,13 @@ class TrainConfig:
         context: events before a position that are enough to train on it, though it had more; fewer
             let more positions share one pass over a history.
         learning_rate: peak of the schedule (linear warm-up of one epoch, then cosine decay).
-        epochs: at most; training stops when validation NDCG@10 has not risen for `patience`.
+        epochs: at most; training stops when validation NDCG@10 has not risen for `patience`. The
+            best weights are kept, be they those of before the first step.
         epoch_steps: steps of an epoch, at most: a large log is not seen whole between two looks at
             the validation window, but other batches of it each time.
         checkpoint_steps: steps after which the state of the run is kept, to be resumed.
+        tracking: logs of the training: `tensorboard`, `mlflow`, both with + between, or `none`.
+        mlflow_store: URI of MLflow's store; empty is the file store data/training_logs/mlflow.
         seed: of weights, order and dropout.
         label_service: feature service of what heads foretell.
         head_weights: `set`, or `learned` by how uncertain each head is.
@@ -152,6 +159,8 @@ class TrainConfig:
     patience: int = 2
     epoch_steps: int = 1000
     checkpoint_steps: int = 200
+    tracking: str = "tensorboard+mlflow"
+    mlflow_store: str = ""
     seed: int = 1
     label_service: str = "outcomes_v1"
     head_weights: str = "set"
@@ -162,12 +171,42 @@ class TrainConfig:
         """Encoders, and parts of the vectors."""
         return self.encoder.count("+") + 1
 
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """Logs of the training."""
+        return () if self.tracking == "none" else tuple(self.tracking.split("+"))
+
     def to_json(self) -> dict[str, Any]:
         return {
             **asdict(self),
             "features": list(self.features),
             "heads": [asdict(head) for head in self.heads],
         }
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> TrainConfig:
+        """What `to_json` said; what it did not say has its default, and other keys are let be."""
+        values = {field.name: said[field.name] for field in fields(cls) if field.name in said}
+        values["features"] = tuple(values.get("features", ()))
+        values["heads"] = tuple(HeadConfig(**head) for head in values.get("heads", ()))
+        return cls(**values)
+
+    def of_the_data(self) -> tuple[object, ...]:
+        """What of it says which rows, labels and candidates there are: trainings that are alike in
+        it can share what is cut (`training.cut`)."""
+        return (
+            self.feature_service,
+            self.features,
+            self.validation_share,
+            self.test_share,
+            self.seen_items,
+            self.label_service,
+            self.heads,
+        )
+
+    def of_the_model(self) -> dict[str, Any]:
+        """As `to_json`, what the trained model depends on."""
+        return {name: value for name, value in self.to_json().items() if name not in _BESIDE}
 
 
 def load_config(path: Path | None = None) -> TrainConfig:
@@ -205,6 +244,12 @@ def load_config(path: Path | None = None) -> TrainConfig:
     for name in _COUNTS:
         if getattr(config, name) < 1:
             raise InputError(f"{path}: {name} is {getattr(config, name)}; wanted 1 at least.")
+    for name in config.trackers:
+        if name not in TRACKERS:
+            raise InputError(
+                f"{path}: tracking is {config.tracking!r}; wanted none, or of "
+                f"{', '.join(TRACKERS)} one or several with + between."
+            )
     _check_encoders(config, path)
     return config
 

@@ -6,44 +6,35 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from profilestore.feature_store import FeatureStore
 from profilestore.settings import Settings
-from training.batches import Source
-from training.config import AUTO, TrainConfig, load_config
-from training.dataset import (
-    ITEM_VOCABULARY,
-    TEST,
-    TRAIN,
-    VALIDATION,
-    Dataset,
-    catalogue_at,
-    evenly,
-    load_dataset,
-)
-from training.evaluate import ItemTimeline, TwoTowerScorer
+from training.batches import Source, steps_of_epoch
+from training.config import TrainConfig, load_config
+from training.cut import Cut, cut_of
+from training.dataset import ITEM_VOCABULARY, TEST, TRAIN, Dataset, catalogue_at, evenly
+from training.evaluate import TwoTowerScorer
 from training.export import export_bundle
 from training.head_evaluation import judge_heads
 from training.heads import head_of
 from training.kept_ranks import KeptRanks
-from training.labels import Label, read_labels
+from training.labels import Label
 from training.loop import Checkpoints, last_checkpoint, train
-from training.measurement import measure, say
+from training.measurement import MODEL, measure, say
 from training.negatives import Negatives
 from training.pretrain import co_occurrence, spectral_embedding
 from training.prior import popularity_weights
-from training.ranking import VALIDATION_ROWS, Seen, rank_all
 from training.runtime import DEVICE, tf
 from training.towers import Moments, QueryTower, candidate_tower, embeddings
+from training.tracking import new_log, tracker
 from training.two_tower import TwoTower
-from training.warm_start import begin
+from training.warm_start import Taken, begin
 from training.windows import windows_of_rows
 
-# From this share of events with an item of before, such items are ranked and recommended.
-_MANY_REPEATS = 0.1
 # Of item ids, whatever the log says: a model that sees none learns none.
 _MOST_HIDDEN = 0.9
 # Spans of the training window from which it is read what popularity looks like.
@@ -68,102 +59,127 @@ def fit(
     config = load_config(config_path)
     if warm_start is not None:
         config = replace(config, warm_start=warm_start)
-    if resume and snapshot is None:
-        snapshot = last_checkpoint(settings.checkpoints)["run"]["lake_snapshot"]
+    log = new_log()
+    if resume:
+        told = last_checkpoint(settings.checkpoints)
+        log = told["log"]
+        snapshot = told["run"]["lake_snapshot"] if snapshot is None else snapshot
     store = FeatureStore(settings).pinned(snapshot)
     tf.keras.utils.set_random_seed(config.seed)
     print(f"device: {DEVICE}")
-
-    started = time.monotonic()
-    scratch = settings.training_scratch
-    dataset = load_dataset(store, config, scratch)
-    print(
-        f"{len(dataset.split):,} interactions with point-in-time features in "
-        f"{time.monotonic() - started:.1f} s, from lake snapshot {dataset.lake_snapshot}: "
-        f"train {len(dataset.rows(TRAIN)):,}, "
-        f"validation {len(dataset.rows(VALIDATION)):,}, test {len(dataset.rows(TEST)):,}"
-    )
-    config = with_id_dropout(config, dataset)
-    labels, left_out = read_labels(store, config, dataset)
-    for name, reason in left_out.items():
-        print(f"head {name} is left out: {reason}")
-    source = training_source(store, config, dataset, labels, scratch)
-    model = build(config, dataset, labels, popularity_of_items(store, config, dataset, scratch))
-    taken = begin(settings, config, model, source, dataset)
-    validation, test = dataset.rows(VALIDATION), dataset.rows(TEST)
-    timeline = ItemTimeline(
-        store,
-        config,
-        dataset,
-        int(dataset.asked_at_us[validation[0]]),
-        int(dataset.asked_at_us[test[-1]]),
-        scratch,
-    )
-    seen = seen_to_filter(config, dataset)
-    started = time.monotonic()
-    some = evenly(validation, VALIDATION_ROWS)
-
-    def reached() -> float:
-        scorer = TwoTowerScorer(model.query_tower, model.candidate_tower, dataset, timeline)
-        return rank_all(dataset, some, scorer, seen).metrics()["ndcg@10"]
-
-    checkpoints = Checkpoints(
-        settings.checkpoints,
-        config.checkpoint_steps,
-        {
-            **config.to_json(),
-            "lake_snapshot": dataset.lake_snapshot,
-            "registry_hash": store.registry_hash(),
-        },
-    )
-    curve = train(model, config, source, reached, checkpoints=checkpoints, resume=resume)
-    seconds = time.monotonic() - started
-
-    measurement = measure(
-        settings,
-        dataset,
-        timeline,
-        TwoTowerScorer(model.query_tower, model.candidate_tower, dataset, timeline),
-        seen,
-    )
-    calibrations, head_metrics = judge_heads(model.query_tower, dataset, labels)
-    metrics = measurement.metrics | {
-        "warm_start": taken and asdict(taken),
-        "curve": curve,
-        "training_seconds": seconds,
-        "device": DEVICE,
-        "heads": head_metrics,
-        "heads_left_out": left_out,
-    }
-    path = export_bundle(
-        settings,
-        store,
-        config,
-        dataset,
-        model.query_tower,
-        model.candidate_tower,
-        {name: (labels[name], calibrations[name]) for name in labels},
-        metrics,
-        KeptRanks.of(dataset, test, measurement.rankings),
-    )
+    with tracker(settings, config, log) as opened:
+        cut = cut_of(settings, config, store)
+        model, source, taken = begun(settings, config, cut)
+        checkpoints = checkpoints_of(settings, config, cut, log)
+        opened.parameters({**config.to_json(), "device": DEVICE, **checkpoints.data})
+        started = time.monotonic()
+        curve = train(
+            model,
+            config,
+            source,
+            cut.validation(model),
+            checkpoints=checkpoints,
+            resume=resume,
+            tracker=opened,
+        )
+        seconds = time.monotonic() - started
+        path, metrics = measured_bundle(
+            settings,
+            config,
+            cut,
+            model,
+            {"warm_start": taken and asdict(taken), "curve": curve, "training_seconds": seconds},
+        )
+        of_test = {
+            f"test_{name}": value
+            for name, value in metrics["test"][MODEL].items()
+            if value is not None
+        }
+        opened.figures(steps_of_epoch(source, config) * (len(curve) - 1), of_test)
     checkpoints.clear()
     say(metrics)
     print(f"bundle and report: {path}")
     return path
 
 
-def with_id_dropout(config: TrainConfig, dataset: Dataset) -> TrainConfig:
-    """The config with a share of ids to hide: as many as are new, so that training is what
-    tomorrow will be."""
-    if config.id_dropout != AUTO:
-        return config
+def begun(
+    settings: Settings, config: TrainConfig, cut: Cut
+) -> tuple[TwoTower, Source, Taken | None]:
+    """The model before its first step, what its batches are made of, and what of a warm start it
+    took over."""
+    scratch = settings.training_scratch
+    source = training_source(cut.store, config, cut.dataset, cut.labels, scratch)
+    model = build(
+        config,
+        cut.dataset,
+        cut.labels,
+        popularity_of_items(cut.store, config, cut.dataset, scratch),
+    )
+    return model, source, begin(settings, config, model, source, cut.dataset)
+
+
+def checkpoints_of(settings: Settings, config: TrainConfig, cut: Cut, log: str) -> Checkpoints:
+    """Where a training keeps its state.
+
+    Args:
+        log: its name in its logs.
+    """
+    return Checkpoints(
+        settings.checkpoints,
+        config.checkpoint_steps,
+        config.of_the_model(),
+        {
+            "lake_snapshot": cut.dataset.lake_snapshot,
+            "registry_hash": cut.store.registry_hash(),
+        },
+        log,
+    )
+
+
+def measured_bundle(
+    settings: Settings, config: TrainConfig, cut: Cut, model: TwoTower, said: Mapping[str, Any]
+) -> tuple[Path, dict[str, Any]]:
+    """Measure a model as it now is beside the baselines, and export it; folder and metrics.
+
+    Args:
+        said: of the training, for metrics.json and the report.
+    """
+    dataset, labels = cut.dataset, cut.labels
+    scorer = TwoTowerScorer(model.query_tower, model.candidate_tower, dataset, cut.timeline)
+    measurement = measure(settings, dataset, cut.timeline, scorer, cut.seen)
+    calibrations, head_metrics = judge_heads(model.query_tower, dataset, labels)
+    metrics = {
+        **measurement.metrics,
+        **said,
+        "device": DEVICE,
+        "id_dropout": hidden_share(config, dataset),
+        "heads": head_metrics,
+        "heads_left_out": cut.left_out,
+    }
+    path = export_bundle(
+        settings,
+        cut.store,
+        config,
+        dataset,
+        model.query_tower,
+        model.candidate_tower,
+        {name: (labels[name], calibrations[name]) for name in labels},
+        metrics,
+        KeptRanks.of(dataset, dataset.rows(TEST), measurement.rankings),
+    )
+    return path, metrics
+
+
+def hidden_share(config: TrainConfig, dataset: Dataset) -> float:
+    """The share of item ids to hide while training: as many as are new, where it is left to the
+    log, so that training is what tomorrow will be."""
+    if not isinstance(config.id_dropout, str):
+        return config.id_dropout
     item = dataset.item[dataset.rows(TRAIN)]
     lately = item[-(-9 * len(item) // 10) :]
     before = np.zeros(len(dataset.item_ids), bool)
     before[item[: len(item) - len(lately)]] = True
-    share = min(_MOST_HIDDEN, round(float(np.mean(~before[lately])), 2))
-    print(f"id_dropout: {share} of item ids are hidden, as many as lately were new")
-    return replace(config, id_dropout=share)
+    return min(_MOST_HIDDEN, round(float(np.mean(~before[lately])), 2))
 
 
 def training_source(
@@ -241,6 +257,7 @@ def build(
     popularity: npt.NDArray[np.float32] | None,
 ) -> TwoTower:
     """The untrained model; its normalisers know the training window only."""
+    config = replace(config, id_dropout=hidden_share(config, dataset))
     rows = dataset.rows(TRAIN)
     # What runs along a history says nothing at first: the items alone start from where they belong.
     started = {
@@ -279,14 +296,3 @@ def build(
         candidate_tower(config, dataset.candidate_encoding, shared, candidate_numbers, popularity),
         len(dataset.item_ids),
     )
-
-
-def seen_to_filter(config: TrainConfig, dataset: Dataset) -> Seen | None:
-    """What people have turned to already, if it is neither ranked nor recommended again."""
-    seen = Seen(dataset)
-    kept = config.seen_items == "kept"
-    if config.seen_items == "auto":
-        share = float(seen.repeated(dataset.rows(TRAIN)).mean())
-        print(f"{share:.1%} of the training window's events are with an item of before")
-        kept = share >= _MANY_REPEATS
-    return None if kept else seen

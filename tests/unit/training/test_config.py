@@ -35,6 +35,7 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
         ("epochs: true", "epochs is True; wanted int"),
         ("pretrain: 1", "pretrain is 1; wanted bool"),
         ("dropout: false", "dropout is False; wanted float"),
+        ("tracking: tensorboard+wandb", "tracking is 'tensorboard+wandb'; wanted none, or of"),
         ("epochs: 0", "epochs is 0; wanted 1 at least"),
         ("test_share: 0.95", "validation_share and test_share are 0.1 and 0.95"),
         ("id_dropout: some", "id_dropout is 'some'; wanted auto, or a share"),

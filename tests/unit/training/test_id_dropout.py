@@ -9,7 +9,7 @@ import pytest
 
 from training.config import TrainConfig
 from training.dataset import TEST, TRAIN
-from training.fit import with_id_dropout
+from training.fit import hidden_share
 
 AUTO = TrainConfig(id_dropout="auto")
 
@@ -27,17 +27,17 @@ def log(item: list[int]) -> SimpleNamespace:
 
 def test_as_many_are_hidden_as_are_new_in_the_last_tenth() -> None:
     # Of the last four of forty events, one is on an item of before.
-    assert with_id_dropout(AUTO, log([0] * 36 + [1, 2, 0, 2])).id_dropout == 0.75
+    assert hidden_share(AUTO, log([0] * 36 + [1, 2, 0, 2])) == 0.75
 
 
 def test_a_log_without_new_items_hides_none() -> None:
-    assert with_id_dropout(AUTO, log([0, 1] * 20)).id_dropout == 0.0
+    assert hidden_share(AUTO, log([0, 1] * 20)) == 0.0
 
 
 def test_some_ids_are_always_seen() -> None:
-    assert with_id_dropout(AUTO, log([0] * 36 + [1, 2, 3, 4])).id_dropout == 0.9
+    assert hidden_share(AUTO, log([0] * 36 + [1, 2, 3, 4])) == 0.9
 
 
 @pytest.mark.parametrize("said", [0.0, 0.3])
 def test_what_the_config_says_stands(said: float) -> None:
-    assert with_id_dropout(TrainConfig(id_dropout=said), log([0] * 40)).id_dropout == said
+    assert hidden_share(TrainConfig(id_dropout=said), log([0] * 40)) == said

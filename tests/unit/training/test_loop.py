@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from profilestore.encoding import FIRST_ID, Encoding, Vocabulary
-from profilestore.errors import InputError
+from profilestore.errors import InputError, ProfilestoreError
 from training.batches import Source
 from training.config import TrainConfig
-from training.dataset import ITEM_VOCABULARY
 from training.loop import Checkpoints, train
-from training.negatives import Negatives
 from training.runtime import tf
-from training.towers import Moments, QueryTower, candidate_tower, embeddings
+from training.tracking import Tracker
 from training.two_tower import TwoTower
-from training.windows import windows_of_rows
 
-ITEMS, ROWS, STEPS = 12, 240, 6
 CONFIG = TrainConfig(
     encoder="gru",
     dimension=8,
@@ -36,53 +32,18 @@ CONFIG = TrainConfig(
 )
 
 
+ModelOf = Callable[[TrainConfig], TwoTower]
+
+
 class Stopped(Exception):
     """As if the machine had been switched off."""
 
 
-@pytest.fixture(scope="module")
-def source() -> Source:
-    random = np.random.default_rng(1)
-    user, item = random.integers(0, 12, ROWS), random.integers(0, ITEMS, ROWS)
-    history = np.zeros((ROWS, STEPS), np.int32)
-    for row in range(ROWS):
-        before = np.flatnonzero(user[:row] == user[row])[::-1][:STEPS]
-        history[row, : len(before)] = item[before] + FIRST_ID
-    windows = windows_of_rows({"h": history}, "h", user, np.arange(ROWS), 2)
-    return Source(
-        windows=windows,
-        span=np.zeros(len(windows.length), np.int64),
-        person={},
-        candidate={ITEM_VOCABULARY: item.astype(np.int32) + FIRST_ID},
-        catalogue=[{ITEM_VOCABULARY: np.arange(ITEMS, dtype=np.int32) + FIRST_ID}],
-        negatives=Negatives("sampled", 4, item, [np.arange(ROWS)]),
-    )
-
-
-def model(config: TrainConfig = CONFIG) -> TwoTower:
-    tf.keras.utils.set_random_seed(config.seed)
-    vocabularies = {ITEM_VOCABULARY: Vocabulary(ITEM_VOCABULARY, [str(n) for n in range(ITEMS)])}
-    shared = embeddings(config, vocabularies, {})
-    nothing = Moments(np.zeros(0), np.zeros(0))
-    return TwoTower(
-        config,
-        QueryTower(
-            config,
-            Encoding("user", (), (), {}, {"h": ITEM_VOCABULARY}, {}, {}),
-            shared,
-            nothing,
-            steps=STEPS,
-        ),
-        candidate_tower(config, Encoding("item", (), (), {}, {}, {}, {}), shared, nothing),
-        ITEMS,
-    )
-
-
 @pytest.mark.parametrize("stop_after", [3, 6, 8])
 def test_a_resumed_run_ends_with_the_same_weights(
-    source: Source, tmp_path: Path, stop_after: int, monkeypatch: pytest.MonkeyPatch
+    model: ModelOf, source: Source, tmp_path: Path, stop_after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = model()
+    whole = model(CONFIG)
     curve = train(whole, CONFIG, source, lambda: 0.5)
     checkpoints = Checkpoints(tmp_path, 1, CONFIG.to_json())
     saved = []
@@ -97,22 +58,25 @@ def test_a_resumed_run_ends_with_the_same_weights(
     with monkeypatch.context() as patched:
         patched.setattr(Checkpoints, "save", save_until)
         with pytest.raises(Stopped):
-            train(model(), CONFIG, source, lambda: 0.5, checkpoints=checkpoints)
-    resumed = model()
+            train(model(CONFIG), CONFIG, source, lambda: 0.5, checkpoints=checkpoints)
+    resumed = model(CONFIG)
     found = train(resumed, CONFIG, source, lambda: 0.5, checkpoints=checkpoints, resume=True)
-    assert [point["loss"] for point in found] == pytest.approx([point["loss"] for point in curve])
+    losses = [[point["loss"] for point in one[1:]] for one in (found, curve)]
+    assert losses[0] == pytest.approx(losses[1])
     for ours, theirs in zip(resumed.get_weights(), whole.get_weights(), strict=True):
         assert ours == pytest.approx(theirs, abs=1e-6)
 
 
-def test_a_checkpoint_of_another_config_is_refused(source: Source, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_config_is_refused(
+    model: ModelOf, source: Source, tmp_path: Path
+) -> None:
     short = replace(CONFIG, epochs=1)
     checkpoints = Checkpoints(tmp_path, 2, short.to_json())
-    train(model(), short, source, lambda: 0.5, checkpoints=checkpoints)
+    train(model(CONFIG), short, source, lambda: 0.5, checkpoints=checkpoints)
     other = replace(short, draws=5)
     with pytest.raises(InputError, match="draws is 4 there and 5 here"):
         train(
-            model(),
+            model(CONFIG),
             other,
             source,
             lambda: 0.5,
@@ -121,10 +85,10 @@ def test_a_checkpoint_of_another_config_is_refused(source: Source, tmp_path: Pat
         )
 
 
-def test_nothing_to_resume_is_said(source: Source, tmp_path: Path) -> None:
+def test_nothing_to_resume_is_said(model: ModelOf, source: Source, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to resume"):
         train(
-            model(),
+            model(CONFIG),
             CONFIG,
             source,
             lambda: 0.5,
@@ -133,17 +97,79 @@ def test_nothing_to_resume_is_said(source: Source, tmp_path: Path) -> None:
         )
 
 
-def test_the_best_weights_are_kept_and_patience_ends(source: Source) -> None:
+def test_the_best_weights_are_kept_and_patience_ends(model: ModelOf, source: Source) -> None:
+    curve, trained, seen = trained_as_said(model, source, [0.05, 0.1, 0.3, 0.2, 0.25, 0.9])
+    assert [point["epoch"] for point in curve] == [0, 1, 2, 3, 4]
+    assert same(trained, seen[2])
+
+
+def test_a_start_that_no_epoch_betters_is_kept(
+    model: ModelOf, source: Source, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Though the epochs get better one after the other: they are given their time."""
+    curve, trained, seen = trained_as_said(model, source, [0.9, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    assert [point["epoch"] for point in curve] == [*range(7)]
+    assert same(trained, seen[0])
+    assert "the model stays as it began" in capsys.readouterr().out
+
+
+def test_a_loss_that_is_no_number_ends_the_training(
+    model: ModelOf, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diverging = model(CONFIG)
+    monkeypatch.setattr(diverging, "train_step", lambda _: {"loss": tf.constant(np.nan)})
+    with pytest.raises(ProfilestoreError, match=r"nan in step 1 of epoch 1.*Lower learning_rate"):
+        train(diverging, CONFIG, source, lambda: 0.5)
+
+
+Weights = list[np.ndarray]
+
+
+def trained_as_said(
+    model: ModelOf, source: Source, validation: list[float]
+) -> tuple[list[dict[str, float]], TwoTower, list[Weights]]:
+    """The curve and end of a training whose validation says these numbers, and its weights at each
+    of them."""
+    said, seen = iter(validation), []
     config = replace(CONFIG, epochs=6, patience=2)
-    said = iter([0.1, 0.3, 0.2, 0.25, 0.9])
-    seen = []
     trained = model(config)
 
     def validate() -> float:
         seen.append([weight.copy() for weight in trained.get_weights()])
         return next(said)
 
-    curve = train(trained, config, source, validate)
-    assert len(curve) == 4
-    for ours, best in zip(trained.get_weights(), seen[1], strict=True):
-        assert (ours == best).all()
+    return train(trained, config, source, validate), trained, seen
+
+
+def same(trained: TwoTower, weights: Weights) -> bool:
+    return all(
+        (ours == theirs).all() for ours, theirs in zip(trained.get_weights(), weights, strict=True)
+    )
+
+
+def test_logs_hear_of_steps_and_epochs(model: ModelOf, source: Source) -> None:
+    heard: list[tuple[str, int, dict[str, float]]] = []
+
+    class Heard(Tracker):
+        def step(self, step, figures) -> None:
+            heard.append(("step", step, dict(figures())))
+
+        def figures(self, step, figures) -> None:
+            heard.append(("epoch", step, dict(figures)))
+
+    said = iter([0.1, 0.2, 0.3])
+    config = replace(CONFIG, epochs=2)
+    curve = train(model(config), config, source, lambda: next(said), tracker=Heard([]))
+    steps = [figures for kind, _, figures in heard if kind == "step"]
+    an_epoch = len(steps) // 2
+    assert [step for kind, step, _ in heard if kind == "step"] == [*range(1, 2 * an_epoch + 1)]
+    epochs = [(step, figures) for kind, step, figures in heard if kind == "epoch"]
+    assert [step for step, _ in epochs] == [0, an_epoch, 2 * an_epoch]
+    assert [figures["validation_ndcg@10"] for _, figures in epochs] == [0.1, 0.2, 0.3]
+    assert epochs[1][1]["mean_loss"] == curve[1]["loss"]
+    assert curve[1]["loss"] == pytest.approx(np.mean([one["loss"] for one in steps[:an_epoch]]))
+    rates = [one["learning_rate"] for one in steps]
+    # Up over the first epoch to the peak, then down.
+    assert np.argmax(rates) == an_epoch - 1
+    assert max(rates) == pytest.approx(config.learning_rate)
+    assert rates[0] == pytest.approx(config.learning_rate / an_epoch)

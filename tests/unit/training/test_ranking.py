@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from profilestore.errors import ProfilestoreError
 from training import ranking
 from training.config import TrainConfig
-from training.fit import seen_to_filter
+from training.cut import seen_to_filter
 from training.ranking import CUT, Seen, rank_all
 
 

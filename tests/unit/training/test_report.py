@@ -47,7 +47,10 @@ def metrics(people: int, diversity: bool) -> dict[str, Any]:
         "lift": {NAMES[1]: 0.5, NAMES[2]: -0.25},
         "by_heat": groups.figures(some, rankings),
         "by_item_age": groups.figures(some, rankings),
-        "curve": [{"epoch": 1, "validation_ndcg@10": 0.1}],
+        "curve": [
+            {"epoch": 0, "validation_ndcg@10": 0.05},
+            {"epoch": 1, "loss": 1.0, "validation_ndcg@10": 0.1},
+        ],
         "training_seconds": 1.0,
         "device": "CPU",
         "heads": {},
@@ -73,3 +76,20 @@ def test_the_page_shows_what_there_is(tmp_path: Path, people: int, diversity: bo
     assert "25.0 % below EASE, last 3 items, penalty 100" in page
     assert "Left out is EASE: it needs &lt;too&gt; much." in page
     assert "Cold: 0 to 4 events before, 20 rows of" in page
+
+
+@pytest.mark.parametrize(
+    ("epochs", "said"),
+    [
+        ((0.05, 0.1), "The model is that of epoch 1"),
+        ((0.2, 0.1), "No epoch was better on the validation window than the start"),
+    ],
+)
+def test_the_page_says_which_epoch_it_is(
+    tmp_path: Path, epochs: tuple[float, ...], said: str
+) -> None:
+    given = metrics(6, True)
+    given["curve"] = [
+        {"epoch": n, "validation_ndcg@10": reached} for n, reached in enumerate(epochs)
+    ]
+    assert said in write_report(tmp_path, "v1", MANIFEST, given).read_text()
