@@ -238,11 +238,7 @@ def popularity_of_items(
     instants = [int(dataset.asked_at_us[span[0]]) for span in spans]
     catalogues = catalogue_at(store, config, dataset, instants, scratch)
     known = np.unique(dataset.item[rows])
-    scale = np.sqrt(np.maximum(moments.variance, 1e-7))
-    numbers = [
-        ((catalogue["numbers"][known] - moments.mean) / scale).astype(np.float32)
-        for catalogue in catalogues
-    ]
+    numbers = [moments.standardised(catalogue["numbers"][known]) for catalogue in catalogues]
     counts = [
         np.bincount(np.searchsorted(known, dataset.item[span]), minlength=len(known))
         for span in spans
