@@ -98,10 +98,18 @@ def _readable(bundle: Bundle) -> Iterator[None]:
 
 
 def retrieve(
-    item_vectors: npt.NDArray[np.float32], query: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    """Inner product of each item with the query: float32 [items]. Exact, no index."""
-    return item_vectors @ query
+    bundle: Bundle, query: npt.NDArray[np.float32], count: int
+) -> tuple[Sequence[str], npt.NDArray[np.float32]]:
+    """Items, in the bundle's order, and the inner product of each with the query: all of them, or,
+    of very many, those that the index finds nearest.
+
+    Args:
+        count: how many are needed at least, if there are so many.
+    """
+    if bundle.item_index is None:
+        return bundle.item_ids, bundle.item_vectors @ query
+    rows = bundle.item_index.nearest(query, min(count, len(bundle.item_ids)))
+    return [bundle.item_ids[row] for row in rows], bundle.item_vectors[rows] @ query
 
 
 def best(
@@ -150,7 +158,8 @@ def recommend_by_model(
     seen = (
         set() if bundle.recommends_seen else without | seen_items(store.features(service), records)
     )
-    scores = retrieve(bundle.item_vectors, query_vector(bundle, records, asked_at))
+    # What is left out stands among the nearest at worst.
+    item_ids, scores = retrieve(bundle, query_vector(bundle, records, asked_at), k + len(seen))
     fresh = any(record.state == "fresh" for record in records.values())
     return Recommended(
         state="fresh" if fresh else "stale",
@@ -158,7 +167,7 @@ def recommend_by_model(
         source=ModelSource(model=bundle.version, feature_service=service),
         reason=None if fresh else "All that the model knows of the person is past its time.",
         method="two_tower",
-        items=best(bundle.item_ids, scores, k, seen),
+        items=best(item_ids, scores, k, seen),
     )
 
 
