@@ -89,6 +89,11 @@ $(STAMPS)/train: $(STAMPS)/apply $(TRAINING)
 	$(RUN) train $(if $(CONFIG),--config $(CONFIG)) $(if $(RESUME),--resume) $(if $(WARM),--warm-start $(WARM))
 	@touch $@
 
+.PHONY: tune
+tune: $(STAMPS)/apply ## Search settings of the training by its validation window (TRIALS=20; CONFIG=a YAML with `tune`)
+	@echo "== tune: settings by the validation window"
+	$(VENV)/bin/python -m training tune $(if $(CONFIG),--config $(CONFIG)) $(if $(TRIALS),--trials $(TRIALS))
+
 .PHONY: segments
 segments: $(STAMPS)/apply ## Learn vectors, anomaly scores and segments of people, unsupervised (data/profiles/)
 	@echo "== segments: what sets people apart"

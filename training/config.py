@@ -214,9 +214,36 @@ def load_config(path: Path | None = None) -> TrainConfig:
         InputError: no such file, an unknown key, a value of another type, or one that cannot be.
     """
     path = path or DEFAULT
+    return config_of(read_values(path), path)
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """What a YAML file says, key by key.
+
+    Raises:
+        InputError: there is no such file, or it is not of keys and values.
+    """
     if not path.exists():
         raise InputError(f"no training config at {path}.")
-    values = yaml.safe_load(path.read_text()) or {}
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: this is no YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: found {values!r}; wanted keys and values.")
+    return values
+
+
+def config_of(given: Mapping[str, Any], path: Path) -> TrainConfig:
+    """The config of what a YAML file says; its `tune` is not of a training (`training.tuning`).
+
+    Args:
+        path: of the file, for what is said of it and to find what it names.
+
+    Raises:
+        InputError: an unknown key, a value of another type, or one that cannot be.
+    """
+    values = {name: value for name, value in given.items() if name != "tune"}
     heads = values.pop("heads", [])
     listed = values.pop("features", "")
     _check_types(values, TrainConfig, str(path))
