@@ -179,6 +179,10 @@ bench-online-read: $(VENV)/.installed ## Measure online reads beside Feast's SQL
 bench-movielens: $(VENV)/.installed ## Measure the towers by the papers' protocol on MovieLens 1M (DATA=its folder; SEEDS="1 2"; QUICK=1: two epochs)
 	$(VENV)/bin/python benchmarks/movielens.py $(if $(QUICK),--quick) $(if $(DATA),--data $(DATA)) $(if $(SEEDS),--seeds $(SEEDS))
 
+.PHONY: bench-training
+bench-training: $(STAMPS)/apply ## Measure training: input, positions a second, time to 95 % of the best, beside plain Keras and ALS (QUICK=1: few steps)
+	$(VENV)/bin/python benchmarks/training_speed.py $(if $(QUICK),--quick) $(if $(CONFIG),--config $(CONFIG))
+
 .PHONY: bench-ablation
 bench-ablation: $(STAMPS)/apply ## What each part of the two-tower adds, on the log of SOURCE (ONLY="features loss"; QUICK=1: two variants, one epoch)
 	$(VENV)/bin/python benchmarks/ablation.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(CONFIG),--config $(CONFIG))

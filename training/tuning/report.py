@@ -11,6 +11,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt  # the backend is chosen before it is imported
+from matplotlib.ticker import MaxNLocator
 
 _BLUE, _GREY, _LINE = "#2457a6", "#9aa5b1", "#d7dce2"
 _COLUMNS = 3
@@ -89,11 +90,12 @@ def _plot(path: Path, trials: list[Mapping[str, Any]], best: int | None) -> None
         axes.grid(axis="y", color=_LINE)
         axes.set_xlabel(name or "trial", fontsize=9)
         values = [trial["trial"] if name is None else trial["values"][name] for trial in trials]
-        numbers = all(isinstance(value, float) for value in values)
-        if name is not None and not numbers:
+        if any(isinstance(value, bool | str) for value in values):
             values = [str(value) for value in values]
         elif name is not None and min(values) > 0 and max(values) / min(values) > 10:
             axes.set_xscale("log")
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(4, integer=isinstance(values[0], int)))
         for trial, at in zip(trials, values, strict=True):
             is_best, ended = trial["trial"] == best, trial["state"] == "complete"
             axes.scatter(
