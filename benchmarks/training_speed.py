@@ -36,6 +36,7 @@ from training.batches import Batch, Source, batches, steps_of_epoch
 from training.config import TrainConfig, load_config
 from training.cut import Cut
 from training.dataset import ITEM_VOCABULARY, TRAIN, VALIDATION, evenly, gather
+from training.devices import step_of
 from training.fit import begun
 from training.loop import REACHED, WarmCosine, made, train
 from training.losses import Softmax
@@ -121,8 +122,7 @@ def step_times(study: Study, config: TrainConfig, *, steps: int) -> tuple[list[F
     machine; and positions a second with real input."""
     model, source = _model(study, config)
     made(model, config, source)
-    signature = batches(source, config, 0).element_spec
-    step = tf.function(model.train_step, input_signature=[signature])
+    step = step_of(model, source, config)
     cached = list(batches(source, config, 0).take(min(steps, 50)))
     for batch in cached[:10]:
         step(batch)
@@ -130,13 +130,13 @@ def step_times(study: Study, config: TrainConfig, *, steps: int) -> tuple[list[F
     for turn in range(3):
         started = time.perf_counter()
         for batch in batches(source, config, 1 + turn).take(steps):
-            float(step(batch)["loss"])
+            float(step(batch))
             now = time.perf_counter()
             taken["real"].append(now - started)
             started = now
         for n in range(steps):
             started = time.perf_counter()
-            float(step(cached[n % len(cached)])["loss"])
+            float(step(cached[n % len(cached)]))
             taken["cached"].append(time.perf_counter() - started)
     real, ready = (float(np.median(taken[one])) * 1000 for one in ("real", "cached"))
     positions = float(np.mean([len(batch["target"]["label"]) for batch in cached]))
