@@ -7,6 +7,7 @@ profile with no edit here.
 from feast import FeatureService
 from feature_views import (
     item_attributes,
+    item_content,
     item_neighbours,
     item_popularity,
     item_statistics,
@@ -14,6 +15,7 @@ from feature_views import (
     user_attributes,
     user_behaviour,
     user_brands,
+    user_content,
     user_devices,
     user_history,
     user_interests,
@@ -26,7 +28,16 @@ from on_demand_views import request_context
 
 retrieval_v1 = FeatureService(
     name="retrieval_v1",
-    features=[user_activity, user_history, user_interests, item_attributes, item_popularity],
+    features=[
+        user_activity,
+        user_attributes,
+        user_content,
+        user_history,
+        user_interests,
+        item_attributes,
+        item_content,
+        item_popularity,
+    ],
     description="What the two-tower model trains on and is asked with.",
     tags={"purpose": "recommendation"},
 )
@@ -45,7 +56,6 @@ behaviour_v1 = FeatureService(
     tags={"purpose": "profile"},
 )
 
-# Age and region are shown and not trained on.
 profile_v1 = FeatureService(
     name="profile_v1",
     features=[

@@ -62,7 +62,7 @@ item_content = FeatureView(
             name="content_vector",
             dtype=Array(Float32),
             description="Vector of the item's title, categories and description, 128 long (profilestore/text_embedding.py).",
-            tags={"class": "aggregate"},
+            tags={"class": "aggregate", "vector": "128"},
         ),
     ],
     source=DuckDBSource(
@@ -154,6 +154,12 @@ item_popularity = FeatureView(
     entities=[item],
     ttl=timedelta(0),
     schema=[
+        Field(
+            name="events_1h",
+            dtype=Int64,
+            description="Events on the item in the last hour, as it was at the full hour.",
+            tags={"class": "aggregate", "default": "0", "unit": "events"},
+        ),
         Field(
             name="events_1d",
             dtype=Int64,
@@ -494,13 +500,13 @@ user_attributes = FeatureView(
             name="age_band",
             dtype=String,
             description="Age band, in the source's own bands; null where no source says.",
-            tags={"class": "quasi_identifier", "purposes": "profile", "vocabulary": "age_band"},
+            tags={"class": "quasi_identifier", "vocabulary": "age_band"},
         ),
         Field(
             name="region",
             dtype=String,
             description="Country or area, in the source's own words; null where no source says.",
-            tags={"class": "quasi_identifier", "purposes": "profile", "vocabulary": "region"},
+            tags={"class": "quasi_identifier", "vocabulary": "region"},
         ),
         Field(
             name="source",
@@ -866,13 +872,13 @@ user_content = FeatureView(
             name="content_vector_mean",
             dtype=Array(Float32),
             description="Mean of the vectors of the items touched and the texts written, 128 long.",
-            tags={"class": "behaviour"},
+            tags={"class": "behaviour", "vector": "128"},
         ),
         Field(
             name="content_vector_recent",
             dtype=Array(Float32),
             description="The same, weighted by the decay of interests.",
-            tags={"class": "behaviour"},
+            tags={"class": "behaviour", "vector": "128"},
         ),
     ],
     source=DuckDBSource(

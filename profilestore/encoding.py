@@ -10,6 +10,7 @@ dbt adds to a mart is in the next model with no edit:
 | text or list of texts with `vocabulary: <name>` | ids in that vocabulary |
 | list of texts that also says `along: <column>` | ids beside that column's, value for value |
 | list of numbers with `weights_of: <column>` | weights beside that column's ids |
+| list of numbers with `vector: <length>` | those numbers as they are, zeros where there is none |
 | anything else | left out, and named in `Encoding.left_out` |
 
 A number that is missing is the column's declared default, else 0. Ids start at 2: 0 pads, 1 is a
@@ -75,6 +76,7 @@ class Encoding:
         left_out: column -> why the model does not read it.
         defaults: column of numbers -> what stands for a missing one, where dbt declares it.
         along: list of ids -> the list of ids that it runs along, value for value.
+        vectors: list of numbers -> its length.
     """
 
     entity: str
@@ -86,11 +88,13 @@ class Encoding:
     left_out: Mapping[str, str]
     defaults: Mapping[str, float] = field(default_factory=dict)
     along: Mapping[str, str] = field(default_factory=dict)
+    vectors: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def columns(self) -> list[str]:
         """Every column that is read."""
-        return [*self.numbers, *self.ages, *self.ids, *self.id_lists, *self.weights.values()]
+        lists = (*self.id_lists, *self.weights.values(), *self.vectors)
+        return [*self.numbers, *self.ages, *self.ids, *lists]
 
     @property
     def floats(self) -> int:
@@ -124,7 +128,10 @@ class Encoding:
         Returns:
             `numbers` float32 [rows, floats]; for each id column int32 [rows]; for each id list
             int32 [rows, LIST_LENGTH], padded at the end with 0; for each weighted list
-            `<column>__weights` float32 [rows, LIST_LENGTH].
+            `<column>__weights` float32 [rows, LIST_LENGTH]; for each vector float32 [rows, length].
+
+        Raises:
+            ProfilestoreError: a vector is of another length.
         """
         rows = len(asked_at_us)
         floats = np.zeros((rows, self.floats), np.float32)
@@ -151,6 +158,8 @@ class Encoding:
             padded = np.zeros((rows, LIST_LENGTH), np.float32)
             padded[row, slot] = np.nan_to_num(_number(flat)[0])
             arrays[f"{name}__weights"] = padded
+        for name, length in self.vectors.items():
+            arrays[name] = _vectors(name, columns[name], length)
         return arrays
 
     def encode_row(
@@ -172,7 +181,7 @@ class Encoding:
             **dict.fromkeys(self.ages, pa.timestamp("us", tz="UTC")),
             **dict.fromkeys(self.ids, pa.string()),
             **dict.fromkeys(self.id_lists, pa.list_(pa.string())),
-            **dict.fromkeys(self.weights.values(), pa.list_(pa.float64())),
+            **dict.fromkeys((*self.weights.values(), *self.vectors), pa.list_(pa.float64())),
         }
         columns = {name: pa.array([_plain(values.get(name))], kind) for name, kind in typed.items()}
         asked_at_us = np.array([_epoch_us(asked_at)], np.int64)
@@ -219,13 +228,13 @@ def plan(features: Iterable[Feature], entity: str) -> Encoding:
     """The encoding of one entity's features.
 
     Raises:
-        ProfilestoreError: `weights_of` or `along` names a column that the view does not have, or
-            the default of a number is none.
+        ProfilestoreError: `weights_of` or `along` names a column that the view does not have, the
+            default of a number is none, or the length of a vector.
     """
     chosen = [feature for feature in features if feature.entity == entity]
     known = {feature.column for feature in chosen}
     numbers, ages, left_out = [], [], {}
-    ids, id_lists, weights, defaults, along = {}, {}, {}, {}, {}
+    ids, id_lists, weights, defaults, along, vectors = {}, {}, {}, {}, {}, {}
     for feature in chosen:
         vocabulary = feature.tags.get("vocabulary")
         if feature.kind == "number":
@@ -246,6 +255,8 @@ def plan(features: Iterable[Feature], entity: str) -> Encoding:
                 left_out[feature.column] = f"{weighted} has weights already"
             else:
                 weights[weighted] = feature.column
+        elif feature.kind == "list_of_number" and "vector" in feature.tags:
+            vectors[feature.column] = _length(feature)
         else:
             left_out[feature.column] = (
                 "text without a vocabulary" if "text" in feature.kind else f"a {feature.kind}"
@@ -262,6 +273,7 @@ def plan(features: Iterable[Feature], entity: str) -> Encoding:
         left_out,
         defaults,
         along,
+        vectors,
     )
 
 
@@ -288,6 +300,16 @@ def _default(feature: Feature) -> float:
             "the feature is declared."
         )
     return value
+
+
+def _length(feature: Feature) -> int:
+    said = feature.tags["vector"]
+    if not said.isdecimal() or not int(said):
+        raise ProfilestoreError(
+            f"feature {feature.column}: its tag vector is {said}, needed how many numbers it has. "
+            "Correct the mart's YAML."
+        )
+    return int(said)
 
 
 def vocabularies_to_json(vocabularies: Mapping[str, Vocabulary]) -> str:
@@ -335,6 +357,20 @@ def _flatten(
     slot = np.arange(len(row)) - starts
     kept = slot < LIST_LENGTH
     return values.filter(pa.array(kept)), row[kept], slot[kept]
+
+
+def _vectors(name: str, column: pa.Array, length: int) -> npt.NDArray[np.float32]:
+    there = column.is_valid().to_numpy(zero_copy_only=False)
+    lengths = pc.list_value_length(column).drop_null()
+    if pc.any(pc.not_equal(lengths, length)).as_py():
+        raise ProfilestoreError(
+            f"feature {name}: found a vector of {pc.max(lengths).as_py()} numbers, needed {length} "
+            "as its tag vector says. Correct the mart's YAML or its SQL."
+        )
+    vectors = np.zeros((len(there), length), np.float32)
+    numbers = column.flatten().cast(pa.float32()).fill_null(0.0).to_numpy(zero_copy_only=False)
+    vectors[there] = np.where(np.isfinite(numbers), numbers, 0.0).reshape(-1, length)
+    return vectors
 
 
 def _epoch_us(at: datetime) -> int:

@@ -25,6 +25,7 @@ from serving.documents import (
     ProfileDocument,
     Ready,
     RecommendationsDocument,
+    WhyDocument,
 )
 from serving.items import READS as ITEMS
 from serving.people import READS as PEOPLE
@@ -35,6 +36,7 @@ from serving.profile import SERVICE, clock_note, read_profile
 from serving.reads import Reads, reads
 from serving.recommendations import READS as MODEL
 from serving.recommendations import names_items, recommend
+from serving.why import why
 
 UserId = Annotated[
     str,
@@ -45,6 +47,10 @@ UserId = Annotated[
         pattern=r"^[A-Za-z0-9._~-]+$",
         examples=["u-5f0d1c0a6c1e4d7b9a2f3e8b7c6d5e4f"],
     ),
+]
+
+ItemId = Annotated[
+    str, Path(description="An item of the model.", min_length=1, max_length=256, examples=["318"])
 ]
 
 SearchText = Annotated[str, Query(max_length=128)]
@@ -142,6 +148,25 @@ def _add_json_routes(app: FastAPI, served: Deployment, popularity: Popularity) -
                 served, popularity, user_id, k, profile_service=SERVICE, asked_at=asked_at
             ),
         )
+
+    @app.get(
+        "/v1/recommendations/{user_id}/{item_id:path}/why",
+        tags=["recommendations"],
+        summary="Why an item has its score for a person",
+        responses=problems.described(
+            problems.UNKNOWN_USER,
+            problems.UNKNOWN_ITEM,
+            problems.INVALID_REQUEST,
+            problems.NOT_READY,
+        ),
+    )
+    @reads(MODEL, ITEMS)
+    def explain(user_id: UserId, item_id: ItemId) -> WhyDocument:
+        """Each item of the history and each feature, with how much it raises the lead of the item.
+
+        The points add up to the lead less that for somebody of whom nothing is known.
+        """
+        return why(served, user_id, item_id, asked_at=datetime.now(UTC))
 
     @app.get(
         "/v1/users",

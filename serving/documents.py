@@ -200,6 +200,54 @@ class RecommendationsDocument(Document):
     recommendations: RecommendationsBlock
 
 
+class ItemDocument(Document):
+    """An item for people to read."""
+
+    item_id: str = Field(examples=["318"])
+    title: str | None = Field(examples=["The Shawshank Redemption"])
+    categories: list[str] = Field(examples=[["Crime", "Drama"]])
+
+
+class Contribution(Document):
+    """Something that is known of a person, and what it does for an item."""
+
+    points: float = Field(
+        description="How much it raises the lead: its Shapley value.", examples=[0.41]
+    )
+    standard_error: float = Field(
+        description="Of `points`, which are averages over orders that are drawn.", examples=[0.02]
+    )
+    text: str = Field(description="In words.", examples=["turned to The Shawshank Redemption"])
+    view: str = Field(description="Feature view, and dbt mart.", examples=["user_history"])
+    feature: str = Field(description="Column of it.", examples=["item_ids"])
+    description: str | None = Field(description="What dbt says of the column.")
+    as_of: datetime | None = Field(description="When its value became true.")
+    item: ItemDocument | None = Field(description="Of the history; null for a feature.")
+
+
+class WhyDocument(Document):
+    """Why an item has its score for a person.
+
+    The points of all contributions add up to `lead` less `lead_of_nobody`.
+    """
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    asked_at: datetime
+    user_id: str = Field(examples=[_PSEUDONYM])
+    item: ItemDocument
+    source: ModelSource
+    score: float = Field(description="As in the recommendations.", examples=[4.27])
+    lead: float = Field(
+        description="The score less the mean score of all items: what lifts all items alike is no "
+        "reason for one.",
+        examples=[2.1],
+    )
+    lead_of_nobody: float = Field(
+        description="What it would be for somebody of whom nothing is known.", examples=[0.9]
+    )
+    contributions: list[Contribution] = Field(description="Those that move it most, first.")
+
+
 class PersonSeen(Document):
     """Somebody who can be asked for."""
 

@@ -18,6 +18,7 @@ from serving import pages
 from serving.deployment import Deployment
 from serving.documents import FieldProblem, MissingPart, Problem
 from serving.profile import UnknownUserError
+from serving.why import UnknownItemError
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger("profilestore.serving")
@@ -41,6 +42,7 @@ class Kind:
 UNKNOWN_USER = Kind(
     "unknown-user", 404, "Unknown user", "Nothing is known of a person of that pseudonym."
 )
+UNKNOWN_ITEM = Kind("unknown-item", 404, "Unknown item", "The model has no item of that name.")
 NOT_FOUND = Kind("not-found", 404, "Not found", "There is no such address here.")
 METHOD_NOT_ALLOWED = Kind(
     "method-not-allowed", 405, "Method not allowed", "The address exists, with other methods."
@@ -54,7 +56,15 @@ INTERNAL = Kind(
 NOT_READY = Kind(
     "not-ready", 503, "Not ready", "Something has not been built or cannot be read: see `missing`."
 )
-KINDS = (UNKNOWN_USER, NOT_FOUND, METHOD_NOT_ALLOWED, INVALID_REQUEST, INTERNAL, NOT_READY)
+KINDS = (
+    UNKNOWN_USER,
+    UNKNOWN_ITEM,
+    NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    INVALID_REQUEST,
+    INTERNAL,
+    NOT_READY,
+)
 
 
 class ProblemError(Exception):
@@ -77,6 +87,9 @@ def install(app: FastAPI, deployment: Deployment) -> None:
 
     def unknown_user(request: Request, error: UnknownUserError) -> Response:
         return _answer(request, UNKNOWN_USER, str(error))
+
+    def unknown_item(request: Request, error: UnknownItemError) -> Response:
+        return _answer(request, UNKNOWN_ITEM, str(error))
 
     def input_error(request: Request, error: InputError) -> Response:
         return _answer(request, INVALID_REQUEST, str(error))
@@ -112,6 +125,7 @@ def install(app: FastAPI, deployment: Deployment) -> None:
     handlers: dict[type[Exception], Any] = {
         ProblemError: problem,
         UnknownUserError: unknown_user,
+        UnknownItemError: unknown_item,
         InputError: input_error,
         ProfilestoreError: not_ready,
         RequestValidationError: invalid,
@@ -124,12 +138,15 @@ def install(app: FastAPI, deployment: Deployment) -> None:
 
 def described(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     """What a route that can fail so declares in OpenAPI."""
+    by_status: dict[int, list[Kind]] = {}
+    for kind in kinds:
+        by_status.setdefault(kind.status, []).append(kind)
     return {
-        kind.status: {
-            "description": f"{kind.title}. {kind.meaning}",
+        status: {
+            "description": " ".join(f"{kind.title}. {kind.meaning}" for kind in those),
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-        for kind in kinds
+        for status, those in by_status.items()
     }
 
 

@@ -53,7 +53,7 @@ def reads(*what: Reads) -> Callable[[Handler], Handler]:
 def endpoints_of(app: FastAPI) -> list[Endpoint]:
     """The routes of an application that read features, by name."""
     found = [
-        Endpoint(f"{method} {route.path}", route.endpoint.reads)
+        Endpoint(f"{method} {route.path_format}", route.endpoint.reads)
         for route in app.routes
         if isinstance(route, APIRoute) and getattr(route.endpoint, "reads", ())
         for method in sorted(route.methods)

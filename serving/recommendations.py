@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from profilestore.artifacts import Bundle
-from profilestore.encoding import Feature
+from profilestore.encoding import Arrays, Feature
 from profilestore.errors import ProfilestoreError
 from profilestore.feature_store import ViewRecord
 from serving.deployment import Deployment, Store
@@ -66,14 +67,29 @@ def query_vector(bundle: Bundle, records: Records, asked_at: datetime) -> npt.ND
     Raises:
         ProfilestoreError: a value is not of the type that the bundle was trained with.
     """
+    with _readable(bundle):
+        return bundle.query_tower(query_inputs(bundle, records, asked_at))
+
+
+def query_inputs(bundle: Bundle, records: Records, asked_at: datetime) -> Arrays:
+    """What the query tower takes of a person, one row.
+
+    Raises:
+        ProfilestoreError: a value is not of the type that the bundle was trained with.
+    """
     values: dict[str, Any] = {
         f"{record.view}__{name}": value
         for record in records.values()
         for name, value in record.values.items()
     }
+    with _readable(bundle):
+        return bundle.encoding.encode_row(values, asked_at, bundle.vocabularies)
+
+
+@contextmanager
+def _readable(bundle: Bundle) -> Iterator[None]:
     try:
-        inputs = bundle.encoding.encode_row(values, asked_at, bundle.vocabularies)
-        return bundle.query_tower(inputs)
+        yield
     except (TypeError, ValueError) as error:  # Arrow's errors and LiteRT's are of these
         raise ProfilestoreError(
             f"model {bundle.version} cannot read the features that are online ({error}). "

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import yaml
 
@@ -22,6 +22,7 @@ CHOICES = {
     "negatives": ("batch", "sampled", "all"),
     "head_weights": ("set", "learned"),
 }
+AUTO = "auto"
 TRACKERS = ("tensorboard", "mlflow")
 # Say how a run is watched and kept, and nothing of what comes of it.
 _BESIDE = ("tracking", "mlflow_store", "checkpoint_steps")
@@ -89,7 +90,8 @@ class TrainConfig:
         hidden: width of the towers' hidden layers.
         dropout: share of hidden units dropped while training.
         id_dropout: share of item ids hidden from the candidate tower while training, so that it
-            learns to place an item it has never seen by its attributes.
+            learns to place an item it has never seen by its attributes; `auto` hides as many as the
+            last tenth of the training window has events on items first seen in it.
         warm_start: bundle to begin from, a version or its folder (`training.warm_start`); empty
             begins anew.
         popularity: whether a direction of the vectors begins as what the items' numbers say of how
@@ -136,7 +138,7 @@ class TrainConfig:
     fusion: str = "neural"
     hidden: int = 64
     dropout: float = 0.3
-    id_dropout: float = 0.1
+    id_dropout: float | str = 0.1
     warm_start: str = ""
     popularity: bool = True
     pretrain: bool = True
@@ -261,6 +263,11 @@ def config_of(given: Mapping[str, Any], path: Path) -> TrainConfig:
             raise InputError(
                 f"{path}: {name} is {getattr(config, name)!r}; wanted one of {', '.join(choices)}."
             )
+    hidden = config.id_dropout
+    if hidden != AUTO and (isinstance(hidden, str) or not 0 <= hidden < 1):
+        raise InputError(
+            f"{path}: id_dropout is {hidden!r}; wanted {AUTO}, or a share from 0 to below 1."
+        )
     for name in _COUNTS:
         if getattr(config, name) < 1:
             raise InputError(f"{path}: {name} is {getattr(config, name)}; wanted 1 at least.")
@@ -286,10 +293,13 @@ def _check_types(values: Any, wanted: type, where: str) -> None:
     for name, value in values.items():
         if name not in types:
             raise InputError(f"{where}: unknown key {name!r}; known are {', '.join(types)}.")
-        accepted = (int, float) if types[name] is float else types[name]
+        accepted = get_args(types[name]) or (types[name],)
+        if float in accepted:
+            accepted = (*accepted, int)
         of_truth = types[name] is bool
         if isinstance(value, bool) is not of_truth or not isinstance(value, accepted):
-            raise InputError(f"{where}: {name} is {value!r}; wanted {types[name].__name__}.")
+            said = getattr(types[name], "__name__", str(types[name]).replace("|", "or"))
+            raise InputError(f"{where}: {name} is {value!r}; wanted {said}.")
 
 
 def _listed(given: Any, service: str, path: Path) -> tuple[str, ...]:

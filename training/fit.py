@@ -36,6 +36,8 @@ from training.two_tower import TwoTower
 from training.warm_start import Taken, begin
 from training.windows import windows_of_rows
 
+# Of item ids, whatever the log says: a model that sees none learns none.
+_MOST_HIDDEN = 0.9
 # Spans of the training window from which it is read what popularity looks like.
 _PRIOR_SPANS = 32
 
@@ -168,6 +170,7 @@ def measured_bundle(
         **measurement.metrics,
         **said,
         "device": DEVICE,
+        "id_dropout": hidden_share(config, dataset),
         "heads": head_metrics,
         "heads_left_out": cut.left_out,
     }
@@ -183,6 +186,18 @@ def measured_bundle(
         KeptRanks.of(dataset, dataset.rows(TEST), measurement.rankings),
     )
     return path, metrics
+
+
+def hidden_share(config: TrainConfig, dataset: Dataset) -> float:
+    """The share of item ids to hide while training: as many as are new, where it is left to the
+    log, so that training is what tomorrow will be."""
+    if not isinstance(config.id_dropout, str):
+        return config.id_dropout
+    item = dataset.item[dataset.rows(TRAIN)]
+    lately = item[-(-9 * len(item) // 10) :]
+    before = np.zeros(len(dataset.item_ids), bool)
+    before[item[: len(item) - len(lately)]] = True
+    return min(_MOST_HIDDEN, round(float(np.mean(~before[lately])), 2))
 
 
 def training_source(
@@ -241,11 +256,7 @@ def popularity_of_items(
     instants = [int(dataset.asked_at_us[span[0]]) for span in spans]
     catalogues = catalogue_at(store, config, dataset, instants, scratch)
     known = np.unique(dataset.item[rows])
-    scale = np.sqrt(np.maximum(moments.variance, 1e-7))
-    numbers = [
-        ((catalogue["numbers"][known] - moments.mean) / scale).astype(np.float32)
-        for catalogue in catalogues
-    ]
+    numbers = [moments.standardised(catalogue["numbers"][known]) for catalogue in catalogues]
     counts = [
         np.bincount(np.searchsorted(known, dataset.item[span]), minlength=len(known))
         for span in spans
@@ -260,6 +271,7 @@ def build(
     popularity: npt.NDArray[np.float32] | None,
 ) -> TwoTower:
     """The untrained model; its normalisers know the training window only."""
+    config = replace(config, id_dropout=hidden_share(config, dataset))
     rows = dataset.rows(TRAIN)
     # What runs along a history says nothing at first: the items alone start from where they belong.
     started = {

@@ -221,13 +221,14 @@ def number_encoding(features: Sequence[Feature], service: str) -> Encoding:
             f"feature service {service}: no number and no timestamp about the user. Add a view "
             "that has one."
         )
-    others = (*whole.ids, *whole.id_lists, *whole.weights.values())
+    others = (*whole.ids, *whole.id_lists, *whole.weights.values(), *whole.vectors)
     return replace(
         whole,
         ids={},
         id_lists={},
         weights={},
         along={},
+        vectors={},
         left_out={**whole.left_out, **dict.fromkeys(others, "no number")},
     )
 

@@ -22,6 +22,8 @@ from training.heads import Head
 from training.runtime import tf
 
 _BATCH = 8192
+# Standard deviations from the mean of the training window.
+BOUND = 6.0
 
 
 class StartToken(tf.keras.layers.Layer):
@@ -49,6 +51,17 @@ class WeightedBag(tf.keras.layers.Layer):
         total = tf.reduce_sum(weights, axis=1, keepdims=True)
         weighted = tf.reduce_sum(embedded * weights[:, :, None], axis=1)
         return tf.math.divide_no_nan(weighted, total)
+
+
+class Bounded(tf.keras.layers.Layer):
+    """What is further out than `BOUND` is put there: a number that nearly every row has, and one
+    lacks, would be a thousand standard deviations off.
+
+    Call: float32 [batch, n] -> float32 [batch, n].
+    """
+
+    def call(self, numbers: tf.Tensor) -> tf.Tensor:
+        return tf.clip_by_value(numbers, -BOUND, BOUND)
 
 
 class IdDropout(Counted):
@@ -125,6 +138,8 @@ def inputs_of(encoding: Encoding, *, item_id: bool = False) -> dict[str, tf.kera
     for name in encoding.weights:
         weights = f"{name}__weights"
         inputs[weights] = keras.Input((LIST_LENGTH,), name=weights)
+    for name, length in encoding.vectors.items():
+        inputs[name] = keras.Input((length,), name=name)
     if item_id:
         inputs["item_id"] = keras.Input((), name="item_id", dtype=tf.int32)
     return inputs
@@ -146,6 +161,11 @@ class Moments:
             total += some.sum(axis=0), (some**2).sum(axis=0)
         mean, square = total / max(len(rows), 1)
         return cls(mean, np.maximum(square - mean**2, 0.0))
+
+    def standardised(self, numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """What the towers make of numbers float32 [rows, floats]."""
+        scale = np.maximum(np.sqrt(self.variance), tf.keras.backend.epsilon())
+        return np.clip((numbers - self.mean) / scale, -BOUND, BOUND).astype(np.float32)
 
 
 class QueryTower(tf.keras.Model):
@@ -308,13 +328,13 @@ def _scalars_and_bags(
     numbers: Moments,
     tower: str,
 ) -> list[tf.Tensor]:
-    """What the inputs hold: standardised numbers, single ids, weighted bags of ids."""
+    """What the inputs hold: standardised numbers, single ids, weighted bags of ids, vectors."""
     parts = []
     if "numbers" in inputs:
         normalise = tf.keras.layers.Normalization(
             mean=numbers.mean, variance=numbers.variance, name=f"{tower}_normaliser"
         )
-        parts.append(normalise(inputs["numbers"]))
+        parts.append(Bounded(name=f"{tower}_bounded")(normalise(inputs["numbers"])))
     parts += [embedding[kind](inputs[name]) for name, kind in encoding.ids.items()]
     for name, kind in encoding.id_lists.items():
         if name not in inputs:
@@ -326,6 +346,11 @@ def _scalars_and_bags(
             else tf.cast(tf.not_equal(ids, PAD), tf.float32)
         )
         parts.append(WeightedBag(name=f"{tower}_{name}_bag")(embedding[kind](ids), weights))
+    # Of length one, as vectors of texts are: their numbers are made as large as standardised ones.
+    parts += [
+        tf.keras.layers.Rescaling(length**0.5, name=f"{tower}_{name}_rescaled")(inputs[name])
+        for name, length in encoding.vectors.items()
+    ]
     return parts
 
 

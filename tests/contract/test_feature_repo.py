@@ -70,13 +70,11 @@ def test_the_entities_are_those_of_the_generator(declared: dict[str, ModuleType]
 
 
 NOT_LEARNED_FROM = {
-    # Age and region are shown only.
-    "user_attributes",
     # Has no past: it would be empty in training and full in serving.
     "item_neighbours",
     # Nobody has judged yet what the model gains from them, and what they cost it.
     *("user_behaviour", "user_rhythm", "user_sessions", "user_value", "item_statistics"),
-    *("user_content", "user_keywords", "item_content", "item_keywords", "user_brands"),
+    *("user_keywords", "item_keywords", "user_brands"),
     "user_devices",
 }
 # Vectors say nothing to a reader.

@@ -117,7 +117,11 @@ def test_people_have_segments_and_features_are_weighed(
     done = training("profiles", "--config", str(tmp_path / "few.yaml"))
     assert done.returncode == 0, done.stderr
     assert (home / "data/profiles/segments.json").exists()
-    done = training("selection", "--rows", "200", "--repeats", "1")
+    refused = training("selection", "--rows", "200", "--repeats", "1", "--return-days", "1")
+    assert refused.returncode == 2, refused.stderr
+    assert "within 1 days has one class" in refused.stderr
+    assert not (home / "data/selection").exists()
+    done = training("selection", "--rows", "200", "--repeats", "1", "--return-days", "90")
     assert done.returncode == 0, done.stderr
     kept = (home / "data/selection/features.yaml").read_text()
     assert "user_history__item_ids" in kept

@@ -38,6 +38,7 @@ ENCODING = Encoding(
     id_lists={"items": "item", "categories": "category"},
     weights={"categories": "shares"},
     left_out={},
+    vectors={"content": 3},
 )
 TYPES = {
     "count": pa.int64(),
@@ -49,6 +50,7 @@ TYPES = {
     "items": pa.list_(pa.string()),
     "categories": pa.list_(pa.string()),
     "shares": pa.list_(pa.float64()),
+    "content": pa.list_(pa.float32()),
 }
 
 ODD = st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-300, -1e300])
@@ -75,6 +77,12 @@ ROW = st.fixed_dictionaries(
         "items": lists_of(st.none() | st.sampled_from(["a", "b", "ü", "new", ""])),
         "categories": lists_of(st.none() | st.sampled_from(["Drama", "Western"])),
         "shares": lists_of(st.none() | ODD.filter(lambda x: abs(x) != 1e300) | st.floats(-9, 9)),
+        "content": st.none()
+        | st.lists(
+            st.none() | st.sampled_from([math.nan, math.inf]) | st.floats(-9, 9, width=32),
+            min_size=3,
+            max_size=3,
+        ),
     }
 )
 ROWS = st.lists(st.tuples(ROW, TIMES), min_size=1, max_size=6)
@@ -114,6 +122,9 @@ def reference(row: Mapping[str, Any], asked_at: datetime) -> dict[str, list[floa
         "categories__weights": padded(
             row["shares"], lambda x: 0 if x is None or not math.isfinite(x) else x
         ),
+        "content": [
+            0.0 if x is None or not math.isfinite(x) else x for x in row["content"] or [None] * 3
+        ],
     }
 
 
@@ -140,6 +151,7 @@ def check(found: Mapping[str, np.ndarray], rows: Sequence[tuple[Mapping, datetim
         "items": np.dtype(np.int32),
         "categories": np.dtype(np.int32),
         "categories__weights": np.dtype(np.float32),
+        "content": np.dtype(np.float32),
     }
     wanted = [reference(row, asked_at) for row, asked_at in rows]
     for name, array in found.items():
@@ -211,7 +223,15 @@ def test_no_rows_are_no_rows() -> None:
         "items": (0, 50),
         "categories": (0, 50),
         "categories__weights": (0, 50),
+        "content": (0, 3),
     }
+
+
+def test_a_vector_of_another_length_is_refused_and_named() -> None:
+    columns = as_columns([]) | {"content": pa.array([[1.0] * 3, None, [1.0] * 4], TYPES["content"])}
+    only = Encoding("user", (), (), {}, {}, {}, {}, vectors={"content": 3})
+    with pytest.raises(ProfilestoreError, match=r"content: found a vector of 4 numbers, needed 3"):
+        only.encode(columns, np.zeros(3, np.int64), VOCABULARIES)
 
 
 def test_an_absent_value_of_a_row_is_null() -> None:
@@ -285,6 +305,7 @@ EVERY_RULE = [
     feature("title", "text"),
     feature("kinds", "list_of_text"),
     feature("times", "list_of_number"),
+    feature("content", "list_of_number", vector="128"),
     feature("picture", "other"),
     feature("flags", "other", vocabulary="x"),
     feature("sold", "number", entity="item"),
@@ -306,9 +327,16 @@ def test_plan_follows_the_table() -> None:
             "v__picture": "a other",
             "v__flags": "a other",
         },
+        vectors={"v__content": 128},
     )
     assert plan(EVERY_RULE, "item").numbers == ("v__sold",)
     assert plan([], "user").columns == []
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "long", "1.5"])
+def test_a_vector_without_a_length_is_refused(said: str) -> None:
+    with pytest.raises(ProfilestoreError, match=rf"v__content: its tag vector is {said}, needed"):
+        plan([feature("content", "list_of_number", vector=said)], "user")
 
 
 def test_a_missing_number_is_its_declared_default_and_is_still_missing() -> None:

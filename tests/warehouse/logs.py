@@ -101,6 +101,10 @@ def sound_log(rng: random.Random, items: Sequence[str]) -> list[Event]:
     }
     for n in range(16):
         people[f"random {n}"] = iter(random_times(rng, items))
+    people["hours"] = (
+        (START + 300 * DAY + off, "i1")
+        for off in (0, HOUR - 1, HOUR, HOUR + 1, 2 * HOUR, 2 * HOUR + SECOND)
+    )
     events = []
     for person, happened in people.items():
         for at, item in happened:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -57,19 +57,31 @@ def by(key: Callable[[Event], Any], events: Iterable[Event]) -> dict[str, list[E
     return dict(found)
 
 
-def window(events: Sequence[Event], at: int, days: int | None, enters_at: int = 1) -> list[Event]:
-    """Events that were learned by `at`, up to `enters_at` before, and have not left the window."""
+# What a mart counts over, in microseconds.
+USER_WINDOWS = {"1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "90d": 90 * DAY}
+ITEM_WINDOWS = {"1h": HOUR, **USER_WINDOWS, "365d": 365 * DAY}
+
+
+def window(events: Sequence[Event], at: int, span: int | None, enters_at: int = 1) -> list[Event]:
+    """Events that were learned by `at`, and have not left the window.
+
+    Args:
+        enters_at: full hours, say, at which events enter, and leave at the earliest.
+    """
     return [
         one
         for one in events
         if rounded_up(one.entered_at, enters_at) <= at
-        and (days is None or at < left_at(one.at, days * DAY))
+        and (span is None or at < rounded_up(left_at(one.at, span), enters_at))
     ]
 
 
-def counts(events: Sequence[Event], at: int, days: Sequence[int], enters_at: int = 1) -> Row:
+def counts(events: Sequence[Event], at: int, windows: Mapping[str, int], enters_at: int = 1) -> Row:
     return {
-        **{f"events_{n}d": len(window(events, at, n, enters_at)) for n in days},
+        **{
+            f"events_{name}": len(window(events, at, span, enters_at))
+            for name, span in windows.items()
+        },
         "events_lifetime": len(window(events, at, None, enters_at)),
     }
 
@@ -91,9 +103,9 @@ def values(events: Iterable[Event]) -> list[float]:
 
 
 def user_activity(events: Sequence[Event], at: int) -> Row:
-    recent = values(window(events, at, 90))
+    recent = values(window(events, at, 90 * DAY))
     return {
-        **counts(events, at, (1, 7, 30, 90)),
+        **counts(events, at, USER_WINDOWS),
         "value_mean_90d": mean(recent),
         "value_stddev_90d": float(np.std(recent, ddof=1)) if len(recent) > 1 else None,
         "value_mean_lifetime": mean(values(window(events, at, None))),
@@ -103,7 +115,7 @@ def user_activity(events: Sequence[Event], at: int) -> Row:
 
 def item_popularity(events: Sequence[Event], at: int) -> Row:
     return {
-        **counts(events, at, (1, 7, 30, 90, 365), HOUR),
+        **counts(events, at, ITEM_WINDOWS, HOUR),
         "value_mean_lifetime": mean(values(window(events, at, None, HOUR))),
         **ends(events, at, HOUR),
     }
@@ -184,10 +196,11 @@ def check_interests(
             assert one < following
 
 
-def probes(events: Sequence[Event], days: Sequence[int]) -> list[int]:
+def probes(events: Sequence[Event], spans: Collection[int]) -> list[int]:
     """Instants at which a value may change, and a microsecond before and after each."""
-    edges = {one.at + n * DAY for one in events for n in (0, *days)}
-    edges |= {left_at(one.at, n * DAY) for one in events for n in days}
+    edges = {one.at + span for one in events for span in (0, *spans)}
+    left = {left_at(one.at, span) for one in events for span in spans}
+    edges |= left | {rounded_up(at, HOUR) for at in left}
     edges |= {edge for one in events for edge in (one.entered_at, rounded_up(one.entered_at, HOUR))}
     return sorted({edge + off for edge in edges for off in (-1, 0, 1)})
 

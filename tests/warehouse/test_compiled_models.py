@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from warehouse_logs import DAY, HOUR, SECOND, START, Event, left_at, rounded_up
 from warehouse_reference import (
+    ITEM_WINDOWS,
+    USER_WINDOWS,
     AsOf,
     by,
     check_interests,
@@ -125,18 +127,18 @@ def run(warehouse: Any) -> Iterator[Run]:
 @given(events=small_logs())
 def test_user_activity(run: Run, events: list[Event]) -> None:
     people = by(lambda one: one.user, events)
-    days = (1, 7, 30, 90)
+    spans = USER_WINDOWS.values()
     rows = run("user_activity", events)
-    check_mart(rows, "user_id", people, user_activity, lambda own: probes(own, days))
+    check_mart(rows, "user_id", people, user_activity, lambda own: probes(own, spans))
 
 
 @shared_connection
 @given(events=small_logs())
 def test_item_popularity(run: Run, events: list[Event]) -> None:
     items = by(lambda one: one.item, events)
-    days = (1, 7, 30, 90, 365)
+    spans = ITEM_WINDOWS.values()
     rows = run("item_popularity", events)
-    check_mart(rows, "item_id", items, item_popularity, lambda own: probes(own, days), HOUR)
+    check_mart(rows, "item_id", items, item_popularity, lambda own: probes(own, spans), HOUR)
 
 
 @shared_connection
@@ -183,14 +185,14 @@ def test_user_brands(run: Run, events: list[Event]) -> None:
 @given(events=small_logs())
 def test_a_row_is_a_change(run: Run, events: list[Event]) -> None:
     """Rows only where an event enters or leaves: no row is there for nothing, and none twice."""
-    for mart, key, days, enters_at in (
-        ("user_activity", "user", (1, 7, 30, 90), 1),
-        ("item_popularity", "item", (1, 7, 30, 90, 365), HOUR),
+    for mart, key, windows, enters_at in (
+        ("user_activity", "user", USER_WINDOWS, 1),
+        ("item_popularity", "item", ITEM_WINDOWS, HOUR),
     ):
         wanted = set()
         for one in events:
             entered = rounded_up(one.entered_at, enters_at)
-            left = {left_at(one.at, n * DAY) for n in days}
+            left = {rounded_up(left_at(one.at, span), enters_at) for span in windows.values()}
             instants = {entered, *(at for at in left if at > entered)}
             wanted |= {(getattr(one, key), at) for at in instants}
         found = [(row[f"{key}_id"], row["event_timestamp"]) for row in run(mart, events)]

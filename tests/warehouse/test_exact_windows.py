@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import pytest
 from warehouse_logs import DAY, HOUR, WINDOW_DAYS, Event, rounded_up
 from warehouse_reference import (
+    ITEM_WINDOWS,
+    USER_WINDOWS,
     AsOf,
     by,
     check_interests,
@@ -32,12 +34,12 @@ def items(warehouse: Any) -> dict[str, list[Event]]:
     return by(lambda one: one.item, warehouse.accepted)
 
 
-def instants(days: Sequence[int]) -> Callable[[Sequence[Event]], Iterable[int]]:
+def instants(spans: Collection[int]) -> Callable[[Sequence[Event]], Iterable[int]]:
     """Edges of every window, a microsecond on either side, and random ones between and after."""
     rng = random.Random(3)
 
     def choose(events: Sequence[Event]) -> Iterable[int]:
-        edges = probes(events, days)
+        edges = probes(events, spans)
         if len(edges) > MOST:
             edges = rng.sample(edges, MOST)
         lowest, highest = min(one.at for one in events), max(one.at for one in events)
@@ -49,13 +51,15 @@ def instants(days: Sequence[int]) -> Callable[[Sequence[Event]], Iterable[int]]:
 
 def test_user_activity(warehouse: Any, people: dict[str, list[Event]]) -> None:
     rows = warehouse.rows("user_activity")
-    asked = check_mart(rows, "user_id", people, user_activity, instants((1, 7, 30, 90)))
+    asked = check_mart(rows, "user_id", people, user_activity, instants(USER_WINDOWS.values()))
     assert asked > 4_000
 
 
 def test_item_popularity(warehouse: Any, items: dict[str, list[Event]]) -> None:
     rows = warehouse.rows("item_popularity")
-    asked = check_mart(rows, "item_id", items, item_popularity, instants((1, 7, 30, 90, 365)), HOUR)
+    asked = check_mart(
+        rows, "item_id", items, item_popularity, instants(ITEM_WINDOWS.values()), HOUR
+    )
     assert asked > 4_000
 
 
@@ -116,8 +120,8 @@ def test_every_item_is_there_from_the_first_event_on(
 def test_the_log_has_the_cases_it_is_for(people: dict[str, list[Event]]) -> None:
     """A random log that had none of them would prove little."""
     gaps = {later.at - one.at for events in people.values() for one in events for later in events}
-    for days in WINDOW_DAYS:
-        assert {days * DAY - 1, days * DAY, days * DAY + 1} <= gaps
+    for span in (HOUR, *(days * DAY for days in WINDOW_DAYS)):
+        assert {span - 1, span, span + 1} <= gaps
     assert any(len({one.at for one in events}) < len(events) for events in people.values())
 
 

@@ -7,20 +7,21 @@ import numpy.typing as npt
 
 from training.dataset import Dataset
 
-_DAY_US = 86_400_000_000
+_HOUR_US = 3_600_000_000
+DAY = 24
 
 
 class Popularity:
-    """Events on each item in the last `days` before the row, counted up to the row's own instant.
+    """Events on each item in the last `hours` before the row, counted up to the row's own instant.
 
     Args:
-        days: length of the window; None counts from the beginning of the log.
+        hours: length of the window, an hour or whole days; None counts from the beginning of the
+            log.
     """
 
-    def __init__(self, dataset: Dataset, days: int | None) -> None:
-        last = "last day" if days == 1 else f"last {days} days"
-        self.name = f"popularity, {'all time' if days is None else last}"
-        self._dataset, self._days = dataset, days
+    def __init__(self, dataset: Dataset, hours: int | None) -> None:
+        self.name = f"popularity, {_named(hours)}"
+        self._dataset, self._hours = dataset, hours
         self._counts = np.zeros(len(dataset.item_ids), np.float32)
         self._entered = self._left = 0
 
@@ -29,8 +30,8 @@ class Popularity:
         changes = np.zeros((len(rows), len(self._counts)), np.float32)
         # "Before" is by asked_at on both sides: events of one instant do not count each other.
         self._entered = self._count(changes, self._entered, asked_at, 1.0)
-        if self._days is not None:
-            starts = asked_at - self._days * _DAY_US
+        if self._hours is not None:
+            starts = asked_at - self._hours * _HOUR_US
             self._left = self._count(changes, self._left, starts, -1.0)
         changes[0] += self._counts
         counts = np.cumsum(changes, axis=0, out=changes)
@@ -51,3 +52,11 @@ class Popularity:
         row = np.searchsorted(until, at[first:end], side="right")
         np.add.at(changes, (row, self._dataset.item[first:end]), np.float32(by))
         return end
+
+
+def _named(hours: int | None) -> str:
+    if hours is None:
+        return "all time"
+    if hours <= DAY:
+        return "last day" if hours == DAY else "last hour"
+    return f"last {hours // DAY} days"

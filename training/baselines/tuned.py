@@ -8,15 +8,15 @@ from functools import partial
 from training.baselines.als import ALS, als_model
 from training.baselines.ease import EASE, MOST_ITEMS, ease_weights, trained_items
 from training.baselines.item_knn import ItemKNN
-from training.baselines.popularity import Popularity
+from training.baselines.popularity import DAY, Popularity
 from training.dataset import VALIDATION, Dataset, evenly
 from training.ranking import VALIDATION_ROWS, Scorer, Seen, rank_all
 
 _NEWEST = (3, 10, 50)
-_DAYS = (None, 1, 7, 30, 90, 365)
+_HOURS = (None, 1, DAY, 7 * DAY, 30 * DAY, 90 * DAY, 365 * DAY)
 # These are in the table even where another window does better: all papers have the former, and the
 # latter is hard to beat where tastes move fast.
-_ALWAYS = (None, 7)
+_ALWAYS = (None, 7 * DAY)
 
 
 def tuned_baselines(dataset: Dataset, seen: Seen | None) -> tuple[list[Scorer], list[str]]:
@@ -35,9 +35,9 @@ def tuned_baselines(dataset: Dataset, seen: Seen | None) -> tuple[list[Scorer], 
                 chosen, reached = make, now
         return chosen
 
-    popular = {days: partial(Popularity, dataset, days) for days in _DAYS}
+    popular = {hours: partial(Popularity, dataset, hours) for hours in _HOURS}
     chosen = best(popular.values())
-    makers = [popular[days] for days in _ALWAYS]
+    makers = [popular[hours] for hours in _ALWAYS]
     makers += [chosen] if chosen not in makers else []
     makers.append(
         best(

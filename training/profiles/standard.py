@@ -75,7 +75,7 @@ class Standard:
         if not len(rows):
             raise InputError("there are no rows to standardise by: the training window is empty.")
         names = [*encoding.numbers, *encoding.ages]
-        always = np.array([name in encoding.defaults for name in names])
+        always = np.array([name in encoding.defaults for name in names], bool)
         values, known = values_and_known(numbers[rows], names, np.arange(len(names)), always)
         held = known.sum(axis=0)
         mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(held, 1)

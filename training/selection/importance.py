@@ -62,7 +62,7 @@ def parts_of(encoding: Encoding) -> list[Part]:
         Part((name,), side, floats=(2 * place, 2 * place + 1))
         for place, name in enumerate((*encoding.numbers, *encoding.ages))
     ]
-    parts += [Part((name,), side, arrays=(name,)) for name in encoding.ids]
+    parts += [Part((name,), side, arrays=(name,)) for name in (*encoding.ids, *encoding.vectors)]
     for name in encoding.id_lists:
         if name in encoding.weights:
             arrays = (name, f"{name}__weights")

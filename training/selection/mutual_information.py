@@ -49,7 +49,7 @@ def information(
         InputError: no rows, a label of one class, or a number that is none.
     """
     names = [*encoding.numbers, *encoding.ages]
-    always = np.array([name in encoding.defaults for name in names])
+    always = np.array([name in encoding.defaults for name in names], bool)
     values, known = values_and_known(numbers, names, np.arange(len(names)), always)
     return {
         name: Information(

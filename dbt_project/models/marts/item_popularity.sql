@@ -1,8 +1,10 @@
 {#- What this build touches is known when events have their people. -#}
 {%- do ref('int_user_events') %}
 {%- set windows = {
-    '1d': '1 day', '7d': '7 days', '30d': '30 days', '90d': '90 days', '365d': '365 days',
+    '1h': '1 hour', '1d': '1 day', '7d': '7 days', '30d': '30 days', '90d': '90 days', '365d': '365 days',
 } -%}
+{#- What enters at a full hour leaves at one. -#}
+{%- set grains = dict(window_grains(windows), **{'1h': 'hour'}) -%}
 with windowed as (
     {{ exact_windows(
         relation=ref('int_item_events'),
@@ -13,7 +15,7 @@ with windowed as (
             'valued': '(value is not null)::integer',
             'value_sum': 'value',
         },
-        grains=window_grains(windows),
+        grains=grains,
         enters_at='hour',
         touched=touched('item_id') if is_incremental() else none,
     ) | indent(4) }}

@@ -11,6 +11,21 @@ where
     {% endfor %}
 {% endtest %}
 
+{# The sum over nothing is nothing, and windows that hold as many hold the same. Sums do not nest: an
+   amount can be paid back. #}
+{% test sums_follow_counts(model, sums, counts) %}
+select *
+from {{ model }}
+where
+    false
+    {% for n in range(sums | length) %}
+        or ({{ counts[n] }} = 0 and {{ sums[n] }} <> 0)
+        {% if n %}
+            or ({{ counts[n - 1] }} = {{ counts[n] }} and {{ sums[n - 1] }} <> {{ sums[n] }})
+        {% endif %}
+    {% endfor %}
+{% endtest %}
+
 {# Shares are of the whole: they add up to one, unless the list was cut at `kept`. #}
 {% test shares_add_up(model, column, kept) %}
 select *

@@ -152,18 +152,15 @@ def test_apply_refuses_it_and_registers_nothing(
 
 
 def test_the_projects_own_services_keep_to_purposes(tmp_path: Path) -> None:
-    """Age and region are shown, and no model may be trained on them."""
+    """Were age to be shown and not trained on, a word at the column would see to it."""
     checkout = Path(__file__).resolve().parents[3]
     here = Settings(tmp_path)
     shutil.copytree(checkout / "feature_repo", here.feature_repo)
     check_purposes(here)
-    services = here.feature_repo / "feature_services.py"
-    text = services.read_text()
-    taken = "features=[user_activity, user_history,"
-    assert text.count(taken) == 1
-    services.write_text(
-        text.replace(taken, "features=[user_activity, user_attributes, user_history,")
-    )
+    views = here.feature_repo / "feature_views.py"
+    text, said_of_age = views.read_text(), '"vocabulary": "age_band"'
+    assert text.count(said_of_age) == 1
+    views.write_text(text.replace(said_of_age, f'{said_of_age}, "purposes": "profile"'))
     said = refusal(lambda: check_purposes(here))
     assert "retrieval_v1: its purpose is recommendation" in said
     assert "user_attributes.age_band, which may be read for profile only" in said

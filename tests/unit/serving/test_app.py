@@ -198,6 +198,7 @@ class TestOpenApi:
         assert set(schema["paths"]) == {
             "/v1/profiles/{user_id}",
             "/v1/recommendations/{user_id}",
+            "/v1/recommendations/{user_id}/{item_id}/why",
             "/v1/users",
             "/healthz",
             "/readyz",

@@ -35,17 +35,22 @@ class Log:
         return np.flatnonzero(self.split == split)
 
 
-@pytest.mark.parametrize("days", [None, 1, 30])
-def test_popularity_counts_what_happened_before_the_row(days: int | None) -> None:
+@pytest.mark.parametrize(
+    ("hours", "name"),
+    [(None, "all time"), (1, "last hour"), (24, "last day"), (24 * 30, "last 30 days")],
+)
+def test_popularity_counts_what_happened_before_the_row(hours: int | None, name: str) -> None:
     random = np.random.default_rng(1)
-    log = Log(random.integers(0, 6, 300), np.sort(random.integers(0, 60 * DAY_US, 300)))
-    scorer = Popularity(log, days)  # type: ignore[arg-type]
+    until = 60 * DAY_US if hours != 1 else DAY_US
+    log = Log(random.integers(0, 6, 300), np.sort(random.integers(0, until, 300)))
+    scorer = Popularity(log, hours)  # type: ignore[arg-type]
+    assert scorer.name == f"popularity, {name}"
     rows = np.arange(3, 300, 7)
     found = np.concatenate([scorer.scores(rows[:1]), scorer.scores(rows[1:20])])
     found = np.concatenate([found, scorer.scores(rows[20:])])
     for row, counts in zip(rows, found, strict=True):
         now = log.asked_at_us[row]
-        start = -np.inf if days is None else now - days * DAY_US
+        start = -np.inf if hours is None else now - hours * DAY_US // 24
         known = (log.asked_at_us < now) & (log.asked_at_us >= start)
         assert counts.tolist() == np.bincount(log.item[known], minlength=6).tolist()
 

@@ -92,6 +92,20 @@ def tower(config: TrainConfig) -> QueryTower:
     return made
 
 
+def test_a_number_that_one_row_lacks_is_bounded_and_alike_in_tower_and_prior() -> None:
+    encoding = plan([Feature("v", "year", "item", "number")], "item")
+    numbers = np.tile(np.float32([7.6, 1.0]), (5000, 1))
+    numbers[7] = 0.0
+    numbers[8:40, 0] += 0.01
+    moments = Moments.of(numbers, np.arange(5000))
+    inputs = towers.inputs_of(encoding)
+    (part,) = towers._scalars_and_bags(encoding, {}, inputs, moments, "candidate")
+    found = tf.keras.Model(inputs, part)({"numbers": numbers}).numpy()
+    assert found == pytest.approx(moments.standardised(numbers), abs=1e-3)
+    assert found[7].tolist() == [-towers.BOUND, -towers.BOUND]
+    assert np.abs(found[:7]).max() < 1
+
+
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_a_position_of_a_sequence_is_what_its_own_row_says(encoder: str) -> None:
     """Trained on a window or asked about alone, a history has one vector."""

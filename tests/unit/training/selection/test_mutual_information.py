@@ -78,6 +78,11 @@ def test_every_column_by_its_name() -> None:
         information(encoding, numbers, label, 1)
 
 
+def test_where_there_are_no_numbers_nothing_is_said() -> None:
+    none = Encoding("item", (), (), {"brand": "brand"}, {}, {}, {})
+    assert information(none, np.zeros((4, 0), np.float32), np.arange(4) > 1, 1) == {}
+
+
 @pytest.mark.parametrize("one", [True, False])
 def test_a_label_of_one_class_is_said(one: bool) -> None:
     label = np.full(7, one)
