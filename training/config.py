@@ -293,13 +293,24 @@ def _check_types(values: Any, wanted: type, where: str) -> None:
     for name, value in values.items():
         if name not in types:
             raise InputError(f"{where}: unknown key {name!r}; known are {', '.join(types)}.")
-        accepted = get_args(types[name]) or (types[name],)
-        if float in accepted:
-            accepted = (*accepted, int)
-        of_truth = types[name] is bool
-        if isinstance(value, bool) is not of_truth or not isinstance(value, accepted):
-            said = getattr(types[name], "__name__", str(types[name]).replace("|", "or"))
-            raise InputError(f"{where}: {name} is {value!r}; wanted {said}.")
+        require_type(value, types[name], f"{where}: {name}")
+
+
+def require_type(value: Any, wanted: Any, where: str) -> None:
+    """Raise if a value that a YAML says is not of a type; a whole number does for a float.
+
+    Args:
+        wanted: a type, or several with | between.
+
+    Raises:
+        InputError: what it is, and what is wanted.
+    """
+    accepted = get_args(wanted) or (wanted,)
+    if float in accepted:
+        accepted = (*accepted, int)
+    if isinstance(value, bool) is not (wanted is bool) or not isinstance(value, accepted):
+        said = getattr(wanted, "__name__", str(wanted).replace("|", "or"))
+        raise InputError(f"{where} is {value!r}; wanted {said}.")
 
 
 def _listed(given: Any, service: str, path: Path) -> tuple[str, ...]:

@@ -14,10 +14,10 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from profilestore.errors import InputError
-from training.config import TrainConfig, config_of
+from training.config import TrainConfig, config_of, require_type
 
 # Settings that a search cannot choose by the validation window, and why.
 _FIXED = {
@@ -98,7 +98,7 @@ def space_of(given: Mapping[str, Any], path: Path) -> Space:
     return space
 
 
-def _one(said: Any, wanted: type, where: str) -> Range | Choices:
+def _one(said: Any, wanted: Any, where: str) -> Range | Choices:
     if not isinstance(said, dict):
         raise InputError(f"{where} is {said!r}; wanted {{low, high}} or {{choices}}.")
     kind: type[Range] | type[Choices]
@@ -114,25 +114,26 @@ def _one(said: Any, wanted: type, where: str) -> Range | Choices:
     )
 
 
-def _choices(said: Any, wanted: type, where: str) -> Choices:
+def _choices(said: Any, wanted: Any, where: str) -> Choices:
     if not isinstance(said, list) or len(said) < 2:
         raise InputError(f"{where}: choices is {said!r}; wanted a list of two values at least.")
     for value in said:
-        _check(value, wanted, f"{where}: choices")
+        require_type(value, wanted, f"{where}: choices")
     if len(set(said)) < len(said):
         raise InputError(f"{where}: choices is {said!r}, which names one value twice.")
     return Choices(tuple(said))
 
 
-def _range(said: Mapping[str, Any], wanted: type, where: str) -> Range:
-    if wanted not in (int, float):
+def _range(said: Mapping[str, Any], wanted: Any, where: str) -> Range:
+    number = next((one for one in get_args(wanted) or (wanted,) if one in (int, float)), None)
+    if number is None:
         raise InputError(f"{where} is {wanted.__name__}, which has no range; wanted choices.")
     for end in ("low", "high"):
         if end not in said:
             raise InputError(f"{where} has no {end}.")
-        _check(said[end], wanted, f"{where}: {end}")
+        require_type(said[end], number, f"{where}: {end}")
     log = said.get("log", False)
-    _check(log, bool, f"{where}: log")
+    require_type(log, bool, f"{where}: log")
     if not said["low"] < said["high"]:
         raise InputError(
             f"{where}: low is {said['low']} and high {said['high']}; wanted low below high."
@@ -140,12 +141,6 @@ def _range(said: Mapping[str, Any], wanted: type, where: str) -> Range:
     if log and said["low"] <= 0:
         raise InputError(f"{where}: low is {said['low']}; a logarithm wants more than 0.")
     return Range(said["low"], said["high"], log)
-
-
-def _check(value: Any, wanted: type, where: str) -> None:
-    accepted = (int, float) if wanted is float else wanted
-    if isinstance(value, bool) is not (wanted is bool) or not isinstance(value, accepted):
-        raise InputError(f"{where} is {value!r}; wanted {wanted.__name__}.")
 
 
 def _ends(one: Range | Choices) -> tuple[Value, ...]:

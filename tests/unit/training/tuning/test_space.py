@@ -24,13 +24,15 @@ def test_ranges_and_choices_are_read(tmp_path: Path) -> None:
         "  learning_rate: {low: 1.0e-4, high: 0.01, log: true}\n"
         "  context: {low: 2, high: 20}\n"
         "  encoder: {choices: [mean, gru+gru]}\n"
-        "  cosine: {choices: [true, false]}\n",
+        "  cosine: {choices: [true, false]}\n"
+        "  id_dropout: {choices: [auto, 0.1]}\n",
     )
     assert found == {
         "learning_rate": Range(1e-4, 0.01, log=True),
         "context": Range(2, 20),
         "encoder": Choices(("mean", "gru+gru")),
         "cosine": Choices((True, False)),
+        "id_dropout": Choices(("auto", 0.1)),
     }
     assert 1e-4 in found["learning_rate"]
     assert 1e-5 not in found["learning_rate"]
@@ -65,6 +67,8 @@ def test_a_training_does_not_look_at_the_space(tmp_path: Path) -> None:
         (" {layers: {low: 1, high: 2.5}}", "layers: high is 2.5; wanted int"),
         (" {layers: {low: 0, high: 2}}", "layers: 0 cannot be: .*layers is 0; wanted 1 at least"),
         (" {encoder: {low: 1, high: 2}}", "encoder is str, which has no range"),
+        (" {id_dropout: {low: auto, high: 0.3}}", "id_dropout: low is 'auto'; wanted float"),
+        (" {id_dropout: {choices: [auto, often]}}", "'often' cannot be"),
         (" {encoder: {choices: [gru]}}", "wanted a list of two values at least"),
         (" {encoder: {choices: [gru, gru]}}", "names one value twice"),
         (" {encoder: {choices: [gru, 1]}}", "encoder: choices is 1; wanted str"),
