@@ -10,7 +10,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -38,8 +38,16 @@ class Store(Protocol):
 
     def view_tags(self, service: str) -> dict[str, dict[str, str]]: ...
 
+    def purposes(self) -> dict[str, str]: ...
+
     def online(
-        self, service: str, entity: str, keys: Sequence[str], *, now: datetime | None = None
+        self,
+        service: str,
+        entity: str,
+        keys: Sequence[str],
+        *,
+        now: datetime | None = None,
+        views: Collection[str] | None = None,
     ) -> list[dict[str, ViewRecord]]: ...
 
 
@@ -56,6 +64,7 @@ class SharedStore:
         self._lock = threading.Lock()
         self._features: dict[str, list[Feature]] = {}
         self._view_tags: dict[str, dict[str, dict[str, str]]] = {}
+        self._purposes: dict[str, str] | None = None
 
     def features(self, service: str) -> list[Feature]:
         with self._lock:
@@ -69,8 +78,20 @@ class SharedStore:
                 self._view_tags[service] = self._store.view_tags(service)
             return self._view_tags[service]
 
+    def purposes(self) -> dict[str, str]:
+        with self._lock:
+            if self._purposes is None:
+                self._purposes = self._store.purposes()
+            return self._purposes
+
     def online(
-        self, service: str, entity: str, keys: Sequence[str], *, now: datetime | None = None
+        self,
+        service: str,
+        entity: str,
+        keys: Sequence[str],
+        *,
+        now: datetime | None = None,
+        views: Collection[str] | None = None,
     ) -> list[dict[str, ViewRecord]]:
         """As `FeatureStore.online`.
 
@@ -85,7 +106,7 @@ class SharedStore:
             with self._lock:
                 try:
                     rows += self._store.online(
-                        service, entity, keys[start : start + _CHUNK], now=now
+                        service, entity, keys[start : start + _CHUNK], now=now, views=views
                     )
                 except sqlite3.Error as error:
                     raise ProfilestoreError(

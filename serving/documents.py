@@ -9,11 +9,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic.json_schema import SkipJsonSchema
 
 SCHEMA_VERSION = "1.0"
+PROFILE_SCHEMA_VERSION = "2.0"
 
-State = Literal["fresh", "stale", "missing"]
+State = Literal["fresh", "stale", "missing", "withheld"]
 Method = Literal["two_tower", "popular"]
 
 _PSEUDONYM = "u-5f0d1c0a6c1e4d7b9a2f3e8b7c6d5e4f"
@@ -51,13 +53,14 @@ class Block(Document):
 
     state: State = Field(
         description="`fresh`; `stale`: past the view's time to live, so values are withheld; "
-        "`missing`: there is nothing, and `reason` says why."
+        "`missing`: there is nothing; `withheld`: it may not be told for the purpose that was "
+        "named. `reason` says why it is not fresh."
     )
     as_of: datetime | None = Field(
         description="When the values became true; null when there are none."
     )
     source: ViewSource | ModelSource
-    reason: str | None = Field(None, description="Why it is stale or missing.")
+    reason: str | None = Field(None, description="Why it is stale, missing or withheld.")
 
 
 class FieldValue(Document):
@@ -162,8 +165,14 @@ class ClockNote(Document):
     log_last_event_at: datetime = Field(description="Last event, on the log's own clock.")
 
 
+# A block that is not in a document which was not asked for it.
+Absent = SkipJsonSchema[None]
+# Blocks that are only in a document which is asked for them by name.
+ON_REQUEST: frozenset[str] = frozenset()
+
+
 class ProfileDocument(Document):
-    """What is served about a person.
+    """What is served about a person: the blocks that were asked for.
 
     A feature view that dbt adds to the service `profile_v1` is one more block, under the name that
     its tag `block` gives it.
@@ -171,24 +180,44 @@ class ProfileDocument(Document):
 
     model_config = ConfigDict(extra="allow")
 
-    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    schema_version: Literal["2.0"] = PROFILE_SCHEMA_VERSION
     asked_at: datetime
+    purpose: str | None = Field(
+        None,
+        description="What it was asked for; null where nothing was said.",
+        examples=["profile"],
+    )
     clock: ClockNote | None = Field(
         description="Null when the service runs without the raw log beside it."
     )
     identity: IdentityBlock
-    attributes: FieldsBlock
-    activity: FieldsBlock
-    interests: InterestsBlock
-    history: HistoryBlock
-    recommendations: RecommendationsBlock
+    attributes: FieldsBlock | Absent = None
+    activity: FieldsBlock | Absent = None
+    interests: InterestsBlock | Absent = None
+    history: HistoryBlock | Absent = None
+    recommendations: RecommendationsBlock | Absent = None
 
     __pydantic_extra__: dict[str, FieldsBlock] = Field(init=False)
+
+    @classmethod
+    def blocks(cls) -> list[str]:
+        """Names of the blocks that this version has a place for."""
+        about = {"schema_version", "asked_at", "purpose", "clock"}
+        return [name for name in cls.model_fields if name not in about]
 
     @property
     def more(self) -> dict[str, FieldsBlock]:
         """Blocks of views that this version has no place for."""
         return self.__pydantic_extra__
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialize: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        # Without a return type, so that the schema is that of the fields.
+        told = serialize(self)
+        for name in self.blocks():
+            if told.get(name, self) is None:
+                del told[name]
+        return told
 
 
 class RecommendationsDocument(Document):

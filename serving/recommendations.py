@@ -175,10 +175,10 @@ def recommend_popular(ranking: Ranking, k: int) -> Recommended:
     )
 
 
-def no_recommendations(reason: str, feature_service: str) -> Recommended:
-    """What stands in a profile when there is no model to ask."""
+def no_recommendations(reason: str, feature_service: str, state: State = "missing") -> Recommended:
+    """What stands in a profile when there is no model to ask, or none that may be asked."""
     return Recommended(
-        state="missing",
+        state=state,
         as_of=None,
         source=ViewSource(view=None, feature_service=feature_service),
         reason=reason,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,6 +49,12 @@ ITEM_FEATURES = [
     Feature("item_popularity", "events_90d", "item", "number"),
     Feature("item_popularity", "events_lifetime", "item", "number"),
 ]
+PURPOSES = {
+    "profile_v1": "profile",
+    "items_v1": "profile",
+    "behaviour_v1": "profile",
+    "retrieval_v1": "recommendation",
+}
 ITEMS = {f"i{n}": f"Film {n}" for n in range(1, 31)}
 
 
@@ -64,6 +70,7 @@ class FakeStore:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
     rows: dict[tuple[str, str], ViewRecord] = field(default_factory=dict)
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
+    read: set[str] = field(default_factory=set)
 
     def put(
         self, key: str, view: str, values: Mapping[str, Any] | None, *, state: str = "fresh"
@@ -79,12 +86,23 @@ class FakeStore:
     def view_tags(self, service: str) -> dict[str, dict[str, str]]:
         return {f.view: self.tags.get(f.view, {}) for f in self.services[service]}
 
+    def purposes(self) -> dict[str, str]:
+        return {name: PURPOSES.get(name, "") for name in self.services}
+
     def online(
-        self, service: str, entity: str, keys: Sequence[str], *, now: datetime | None = None
+        self,
+        service: str,
+        entity: str,
+        keys: Sequence[str],
+        *,
+        now: datetime | None = None,
+        views: Collection[str] | None = None,
     ) -> list[dict[str, ViewRecord]]:
         self.asked.append((service, list(keys)))
-        views = list(dict.fromkeys(f.view for f in self.services[service] if f.entity == entity))
-        return [{view: self._record(key, view) for view in views} for key in keys]
+        there = dict.fromkeys(f.view for f in self.services[service] if f.entity == entity)
+        wanted = [view for view in there if views is None or view in views]
+        self.read.update(wanted)
+        return [{view: self._record(key, view) for view in wanted} for key in keys]
 
     def _record(self, key: str, view: str) -> ViewRecord:
         if (key, view) not in self.rows:

@@ -77,7 +77,7 @@ def test_every_block_says_state_age_and_source(ann, as_of) -> None:
 
 
 def test_the_document_carries_when_it_was_asked_and_the_clock(ann, now, clock) -> None:
-    assert (ann.asked_at, ann.schema_version) == (now, "1.0")
+    assert (ann.asked_at, ann.schema_version) == (now, "2.0")
     assert ann.clock.shift_seconds == clock.shift_seconds
     assert (ann.clock.since, ann.clock.why) == (clock.chosen_at, clock.why)
 

@@ -1,0 +1,14 @@
+"""The blocks of a profile, one module each.
+
+| module | what it holds |
+| --- | --- |
+| `layout` | which block each feature view fills, and which blocks somebody asks for |
+| `permission` | what may be told for a purpose |
+| `known` | what is known of a person when asked: where all blocks are made from |
+| `view_fields` | a block of a feature view: every column a field |
+| `identity` | who this is, without saying who this is |
+| `interests` | interest tags |
+| `history` | recent items |
+
+A block is made from what was read: the same arguments, the same answer.
+"""
