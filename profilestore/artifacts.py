@@ -24,19 +24,43 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from profilestore.calibration import Calibration
 from profilestore.encoding import Arrays, Encoding, Vocabulary, vocabularies_from_json
 from profilestore.errors import MissingStageError, ProfilestoreError
 from profilestore.settings import Settings
 
 MANIFEST = "bundle.json"
 CURRENT = "current.json"
+
+
+@dataclass(frozen=True)
+class BundleHead:
+    """What else than the next item a bundle foretells.
+
+    Attributes:
+        kind: `binary`, `category` or `amount`.
+        column: the feature that it foretells, as `<view>__<feature>`, or `event_type`.
+        after_days: how long after it is asked that feature is read.
+        above: of `binary`, what the feature has to be above.
+        classes: of `category`, by number.
+        reached: figures of the test window.
+    """
+
+    name: str
+    kind: str
+    column: str
+    after_days: int
+    above: float
+    classes: tuple[str, ...]
+    calibration: Calibration
+    reached: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -47,6 +71,7 @@ class Bundle:
         manifest: what bundle.json says.
         item_ids: item of each row of `item_vectors`.
         item_vectors: float32 [items, dimension].
+        heads: by name.
     """
 
     path: Path
@@ -56,6 +81,7 @@ class Bundle:
     item_ids: list[str]
     item_vectors: npt.NDArray[np.float32]
     query_tower: QueryTower
+    heads: Mapping[str, BundleHead] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -195,6 +221,7 @@ def load(path: Path) -> Bundle:
         item_ids=item_ids,
         item_vectors=item_vectors,
         query_tower=QueryTower(path / "query_tower.tflite"),
+        heads=_read_heads(path),
     )
 
 
@@ -228,6 +255,26 @@ def set_current(settings: Settings, version: str) -> None:
     draft = settings.models / f".{CURRENT}.{os.getpid()}"
     draft.write_text(json.dumps({"version": version}) + "\n")
     draft.replace(settings.models / CURRENT)
+
+
+def _read_heads(path: Path) -> dict[str, BundleHead]:
+    file, metrics = path / "heads.json", path / "metrics.json"
+    if not file.exists():  # bundles had none once
+        return {}
+    reached = json.loads(metrics.read_text()).get("heads", {}) if metrics.exists() else {}
+    return {
+        name: BundleHead(
+            name=name,
+            kind=told["kind"],
+            column=told["column"],
+            after_days=told["after_days"],
+            above=told["above"],
+            classes=tuple(told["classes"]),
+            calibration=Calibration.from_json(told["calibration"]),
+            reached=reached.get(name, {}),
+        )
+        for name, told in json.loads(file.read_text()).items()
+    }
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -155,6 +155,51 @@ class RecommendationsBlock(Block):
     items: list[Recommendation]
 
 
+class ScoreCalibration(Document):
+    """How far a score is to be believed."""
+
+    method: str = Field(
+        description="How the model's output became the value.",
+        examples=["logistic, fitted on the validation window"],
+    )
+    slope: float = Field(description="What the logit, or the amount, is multiplied by.")
+    offset: float = Field(description="What is added to the logit.")
+    reached: dict[str, float] = Field(
+        description="Figures of the test window, after calibration.",
+        examples=[{"auc": 0.71, "calibration_error": 0.03}],
+    )
+
+
+class Score(Document):
+    """What the model foretells of a person."""
+
+    kind: Literal["binary", "category", "amount"]
+    meaning: str = Field(
+        description="What the value is.",
+        examples=["Probability that “Events in the last 7 days” will be above 0, 8 days from now."],
+    )
+    value: float | None = Field(
+        description="A probability, 0 to 1, of `binary`; of `category`, of its most likely class; "
+        "the expected amount of `amount`.",
+        examples=[0.41],
+    )
+    category: str | None = Field(None, description="Most likely class of `category`.")
+    unit: str | None = Field(None, examples=["fraction"])
+    percentile: float | None = Field(
+        description="How many of a hundred scores of people in the validation window are lower.",
+        examples=[83.0],
+    )
+    head: str = Field(description="Head of the model.", examples=["returns_7d"])
+    calibration: ScoreCalibration
+
+
+class ScoresBlock(Block):
+    """What the model foretells, by name: one score for each of its heads; `churn_...` is what
+    `returns_...` leaves."""
+
+    scores: dict[str, Score]
+
+
 class ClockNote(Document):
     """How far the times of the log are moved."""
 
@@ -195,6 +240,7 @@ class ProfileDocument(Document):
     activity: FieldsBlock | Absent = None
     interests: InterestsBlock | Absent = None
     history: HistoryBlock | Absent = None
+    scores: ScoresBlock | Absent = None
     recommendations: RecommendationsBlock | Absent = None
 
     __pydantic_extra__: dict[str, FieldsBlock] = Field(init=False)

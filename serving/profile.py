@@ -16,8 +16,19 @@ from serving.blocks.history import history_block
 from serving.blocks.identity import identity_block
 from serving.blocks.interests import interests_block
 from serving.blocks.known import SERVICE, Known
-from serving.blocks.layout import ACTIVITY, HISTORY, INTERESTS, OF_VIEWS, RECOMMENDATIONS, Layout
+from serving.blocks.layout import (
+    ACTIVITY,
+    HISTORY,
+    INTERESTS,
+    OF_MODEL,
+    OF_VIEWS,
+    RECOMMENDATIONS,
+    SCORES,
+    Layout,
+)
+from serving.blocks.model import Model, model_of
 from serving.blocks.permission import permission_for
+from serving.blocks.scores import scores_block
 from serving.blocks.view_fields import fields_block
 from serving.deployment import Deployment
 from serving.documents import ClockNote, ProfileDocument
@@ -27,8 +38,6 @@ from serving.recommendations import (
     Recommended,
     is_known,
     names_items,
-    no_recommendations,
-    recommend_by_model,
     recommendations_block,
     seen_items,
 )
@@ -78,7 +87,7 @@ def read_profile(
 ) -> ProfileDocument:
     """The profile of one person as it is now.
 
-    Without a bundle that can be used the block `recommendations` is missing and says why.
+    Without a bundle that can be used the blocks that it makes are missing and say why.
 
     Args:
         fields: names of blocks with commas between; by default all but those on request.
@@ -108,7 +117,8 @@ def read_profile(
             )
     known = Known(user_id, records, layout, permission, asked_at)
     seen = seen_items(store.features(SERVICE), records)
-    recommended = _recommended(deployment, known, seen) if RECOMMENDATIONS in chosen else None
+    model = model_of(deployment, known) if chosen & OF_MODEL else None
+    recommended = _recommended(model, seen) if model and RECOMMENDATIONS in chosen else None
     named = sorted(seen) if HISTORY in chosen else []
     if recommended is not None:
         named += [scored.item_id for scored in recommended.items]
@@ -122,6 +132,8 @@ def read_profile(
         for name in dict.fromkeys([*OF_VIEWS, *layout.views])
         if name in chosen
     }
+    if model is not None and SCORES in chosen:
+        blocks[SCORES] = scores_block(known, model)
     if recommended is not None:
         blocks[RECOMMENDATIONS] = recommendations_block(recommended, items)
     clock = deployment.clock()
@@ -155,18 +167,17 @@ def _needed(layout: Layout, chosen: set[str]) -> set[str]:
     return needed
 
 
-def _recommended(deployment: Deployment, known: Known, seen: set[str]) -> Recommended:
-    try:
-        bundle, store = deployment.bundle(), deployment.store()
-        service = bundle.feature_service
-        if not known.permission.of_service(service):
-            reason = known.permission.reason(f"all that the model does (`{service}`)")
-            return no_recommendations(reason, service, state="withheld")
-        return recommend_by_model(
-            bundle, store, known.user_id, _RECOMMENDED, without=seen, asked_at=known.asked_at
+def _recommended(model: Model, seen: set[str]) -> Recommended:
+    if model.asked is None:
+        return Recommended(
+            state=model.state,
+            as_of=None,
+            source=model.source,
+            reason=model.reason,
+            method=None,
+            items=[],
         )
-    except ProfilestoreError as error:
-        return no_recommendations(str(error), SERVICE)
+    return model.asked.recommend(_RECOMMENDED, seen)
 
 
 def _is_complete(profile: ProfileDocument) -> bool:

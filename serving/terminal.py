@@ -33,6 +33,7 @@ def _lines(document: ProfileDocument) -> Iterator[str]:
     yield from _history(document)
     for name, block in document.more.items():
         yield from _fields(feature_name(name), block)
+    yield from _scores(document)
     yield from _recommendations(document)
 
 
@@ -65,6 +66,14 @@ def _history(document: ProfileDocument) -> Iterator[str]:
     for item in items[:_HISTORY]:
         what = f"  {item.event_type}" if item.event_type else ""
         yield f"  {instant(item.at)}  {item.title or item.item_id}{what}"
+
+
+def _scores(document: ProfileDocument) -> Iterator[str]:
+    yield from _heading("Scores", document.scores)
+    for name, score in document.scores.scores.items():
+        place = "" if score.percentile is None else f"above {score.percentile:.0f} of 100"
+        said = value_text(score.value, score.unit)
+        yield f"  {feature_name(name):<30} {score.category or '':<12} {said:<10} {place}".rstrip()
 
 
 def _recommendations(document: ProfileDocument) -> Iterator[str]:

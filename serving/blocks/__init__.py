@@ -9,6 +9,8 @@
 | `identity` | who this is, without saying who this is |
 | `interests` | interest tags |
 | `history` | recent items |
+| `model` | the model asked, once for all blocks that are made of what it says |
+| `scores` | what the heads of the model foretell |
 
 A block is made from what was read: the same arguments, the same answer.
 """

@@ -14,7 +14,8 @@ from profilestore.encoding import Feature
 from profilestore.errors import InputError
 from serving.documents import ON_REQUEST, ProfileDocument
 
-IDENTITY, RECOMMENDATIONS = "identity", "recommendations"
+IDENTITY, SCORES, RECOMMENDATIONS = "identity", "scores", "recommendations"
+OF_MODEL = frozenset({SCORES, RECOMMENDATIONS})
 ATTRIBUTES, ACTIVITY, INTERESTS, HISTORY = "attributes", "activity", "interests", "history"
 # Blocks that a view fills; the document has a place for them even where no view does.
 OF_VIEWS = (ATTRIBUTES, ACTIVITY, INTERESTS, HISTORY)

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from profilestore.artifacts import Bundle
+from profilestore.artifacts import Bundle, BundleHead
+from profilestore.calibration import Calibration
 from profilestore.encoding import Arrays, Feature, Vocabulary, plan
 from profilestore.errors import MissingStageError
 from profilestore.feature_store import Materialized, Person, ViewRecord
@@ -117,10 +118,18 @@ class FakeTower:
     def __init__(self) -> None:
         self.inputs: list[Arrays] = []
         self.vector = np.array([1.0, 0.0], np.float32)
+        self.scores = {
+            "head_returns_7d": np.array([0.0], np.float32),
+            "head_spend_30d": np.array([20.0], np.float32),
+            "head_next_event_type": np.array([0.0, 2.0], np.float32),
+        }
 
     def __call__(self, inputs: Arrays) -> np.ndarray:
+        return self.answer(inputs)["vector"]
+
+    def answer(self, inputs: Arrays) -> dict[str, np.ndarray]:
         self.inputs.append(inputs)
-        return self.vector
+        return {"vector": self.vector, **self.scores}
 
 
 @pytest.fixture
@@ -191,6 +200,26 @@ def bundle(tmp_path: Path) -> Bundle:
         item_ids=list(ITEMS),
         item_vectors=np.array([[n, 0.0] for n in range(1, len(ITEMS) + 1)], np.float32),
         query_tower=FakeTower(),  # type: ignore[arg-type]
+        heads={
+            head.name: head
+            for head in (
+                BundleHead(
+                    *("returns_7d", "binary", "user_activity__events_7d", 8, 0.0, ()),
+                    Calibration("binary", 1.0, 0.0, tuple(np.linspace(0.1, 0.6, 101))),
+                    {"auc": 0.75},
+                ),
+                BundleHead(
+                    *("spend_30d", "amount", "user_behaviour__spend_30d", 31, 0.0, ()),
+                    Calibration("amount", 0.5, 0.0, tuple(np.linspace(0.0, 100.0, 101))),
+                    {},
+                ),
+                BundleHead(
+                    *("next_event_type", "category", "event_type", 0, 0.0, ("view", "buy")),
+                    Calibration("category", 0.5, 0.0, tuple(np.linspace(0.5, 1.0, 101))),
+                    {},
+                ),
+            )
+        },
     )
 
 

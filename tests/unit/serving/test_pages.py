@@ -96,6 +96,14 @@ def test_a_profile_shows_every_block_with_its_age_and_source(client, bundle) -> 
         assert text in html
 
 
+def test_scores_are_shown_with_place_and_meaning(client) -> None:
+    html = client.get("/users/u-ann").text
+    assert 'id="block-scores"' in html
+    for text in ("Churn, 7 d", "50.0%", "Above 80 of 100 people", "Next event type: buy"):
+        assert text in html
+    assert "“Events of 7 days” (<code>user_activity__events_7d</code>)" in html
+
+
 def test_states_are_shown_as_such(client, store) -> None:
     store.put("u-ann", "user_interests", None, state="stale")
     html = client.get("/users/u-ann").text

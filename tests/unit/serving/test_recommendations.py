@@ -14,11 +14,11 @@ from hypothesis.extra import numpy as arrays
 from serving.deployment import SharedStore
 from serving.popularity import Popularity
 from serving.recommendations import (
+    ask_model,
     best,
     is_known,
     query_vector,
     recommend,
-    recommend_by_model,
     retrieve,
     seen_items,
 )
@@ -70,7 +70,7 @@ def test_seen_items_come_from_columns_with_the_vocabulary_of_items(store) -> Non
 
 
 def test_the_history_is_not_recommended(bundle, store, now) -> None:
-    found = recommend_by_model(bundle, store, "u-ann", 3, without={"i28"}, asked_at=now)
+    found = ask_model(bundle, store, "u-ann", now).recommend(3, {"i28"})
     assert [scored.item_id for scored in found.items] == ["i27", "i26", "i25"]
     assert found.items[0].score == 27.0
     assert (found.state, found.method) == ("fresh", "two_tower")
@@ -78,14 +78,14 @@ def test_the_history_is_not_recommended(bundle, store, now) -> None:
 
 def test_the_history_is_recommended_where_people_turn_to_it_again(bundle, store, now) -> None:
     again = replace(bundle, manifest={**bundle.manifest, "seen_items": "kept"})
-    found = recommend_by_model(again, store, "u-ann", 3, without={"i28"}, asked_at=now)
+    found = ask_model(again, store, "u-ann", now).recommend(3, {"i28"})
     assert [scored.item_id for scored in found.items] == ["i30", "i29", "i28"]
 
 
 def test_recommendations_are_stale_when_all_they_rest_on_is(bundle, store, now, as_of) -> None:
     for view in ("user_activity", "user_history", "user_interests"):
         store.put("u-ann", view, None, state="stale")
-    found = recommend_by_model(bundle, store, "u-ann", 3, without=set(), asked_at=now)
+    found = ask_model(bundle, store, "u-ann", now).recommend(3, set())
     assert (found.state, found.as_of) == ("stale", as_of)
     assert found.reason
 

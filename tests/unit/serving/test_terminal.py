@@ -16,6 +16,8 @@ def test_the_whole_profile_in_lines(deploy, now, bundle) -> None:
         "  Events, 7 d                    3 events",
         "Recent items, 2 of 2 · user_history · as of 2026-02-28 09:30",
         "  2026-02-28 09:30  Film 30  rating",
+        f"Scores · model {bundle.version} · as of 2026-02-28 09:30",
+        "  Churn, 7 d                                  50.0%      above 20 of 100",
         f"Recommendations · model {bundle.version} · as of 2026-02-28 09:30",
         "   1.   28.000  Film 28  (Drama)",
     ):
