@@ -155,6 +155,80 @@ class RecommendationsBlock(Block):
     items: list[Recommendation]
 
 
+class PreferredItem(Document):
+    """An item that the person turned to, most often and then latest first."""
+
+    item_id: str = Field(examples=["318"])
+    title: str | None = Field(examples=["The Shawshank Redemption"])
+    categories: list[str] = Field(examples=[["Crime", "Drama"]])
+    event_count: int = Field(description="Events on it among the recent ones.", examples=[3])
+    last_seen_at: datetime | None = Field(description="Latest of them.")
+
+
+class PreferredItems(Block):
+    """Items."""
+
+    values: list[PreferredItem]
+
+
+class PreferredName(Document):
+    """A category or a brand."""
+
+    name: str = Field(examples=["Drama"])
+    share: float | None = Field(
+        description="In the person's decayed weight, 0 to 1.", examples=[0.31]
+    )
+    lift: float | None = Field(
+        description="How many times the share among all people.", examples=[2.4]
+    )
+    confidence: float | None = Field(
+        description="Lower end of the 95 % interval of the share: what it is at least.",
+        examples=[0.22],
+    )
+    event_count: int | None = Field(description="Events it rests on.", examples=[42])
+    last_seen_at: datetime | None = Field(description="Latest of them.")
+
+
+class PreferredNames(Block):
+    """Categories or brands, those first whose share is surely large."""
+
+    values: list[PreferredName]
+
+
+class PriceBand(Block):
+    """What the person's orders cost: the middle half of the latest ones."""
+
+    low: float | None = Field(description="A quarter of the orders cost less.", examples=[18.0])
+    median: float | None = Field(description="Half of them do.", examples=[24.5])
+    high: float | None = Field(description="Three quarters do.", examples=[40.0])
+    unit: str | None = Field(examples=["money"])
+    event_count: int | None = Field(description="Orders in the last 365 days.", examples=[7])
+
+
+class PreferredHour(Document):
+    """An hour of the day."""
+
+    hour: int = Field(description="UTC, 0 to 23.", examples=[20])
+    share: float = Field(description="Of the events of the last 90 days.", examples=[0.25])
+    event_count: int = Field(description="Events in that hour.", examples=[12])
+
+
+class PreferredHours(Block):
+    """Hours, those with most events first."""
+
+    values: list[PreferredHour]
+
+
+class PreferencesBlock(Block):
+    """What the person prefers: a list of each kind, each with its own source and age."""
+
+    items: PreferredItems
+    categories: PreferredNames
+    brands: PreferredNames
+    price_band: PriceBand
+    hours: PreferredHours
+
+
 class ScoreCalibration(Document):
     """How far a score is to be believed."""
 
@@ -240,6 +314,7 @@ class ProfileDocument(Document):
     activity: FieldsBlock | Absent = None
     interests: InterestsBlock | Absent = None
     history: HistoryBlock | Absent = None
+    preferences: PreferencesBlock | Absent = None
     scores: ScoresBlock | Absent = None
     recommendations: RecommendationsBlock | Absent = None
 

@@ -22,12 +22,14 @@ from serving.blocks.layout import (
     INTERESTS,
     OF_MODEL,
     OF_VIEWS,
+    PREFERENCES,
     RECOMMENDATIONS,
     SCORES,
     Layout,
 )
 from serving.blocks.model import Model, model_of
 from serving.blocks.permission import permission_for
+from serving.blocks.preferences import MADE_FROM, preferences_block
 from serving.blocks.scores import scores_block
 from serving.blocks.view_fields import fields_block
 from serving.deployment import Deployment
@@ -119,7 +121,7 @@ def read_profile(
     seen = seen_items(store.features(SERVICE), records)
     model = model_of(deployment, known) if chosen & OF_MODEL else None
     recommended = _recommended(model, seen) if model and RECOMMENDATIONS in chosen else None
-    named = sorted(seen) if HISTORY in chosen else []
+    named = sorted(seen) if chosen & {HISTORY, PREFERENCES} else []
     if recommended is not None:
         named += [scored.item_id for scored in recommended.items]
     items = read_items(store, named, now=asked_at) if named else {}
@@ -132,6 +134,8 @@ def read_profile(
         for name in dict.fromkeys([*OF_VIEWS, *layout.views])
         if name in chosen
     }
+    if PREFERENCES in chosen:
+        blocks[PREFERENCES] = preferences_block(known, items)
     if model is not None and SCORES in chosen:
         blocks[SCORES] = scores_block(known, model)
     if recommended is not None:
@@ -160,6 +164,8 @@ def clock_note(clock: Clock) -> ClockNote:
 def _needed(layout: Layout, chosen: set[str]) -> set[str]:
     """Views that blocks are made from; and who is asked for, and when they were last seen."""
     needed = {layout.views[name] for name in {*chosen, ACTIVITY} if name in layout.views}
+    if PREFERENCES in chosen:
+        needed |= {layout.tagged[tag] for tag in MADE_FROM if tag in layout.tagged}
     if RECOMMENDATIONS in chosen:
         needed |= {
             view for view, columns in layout.columns.items() if any(map(names_items, columns))

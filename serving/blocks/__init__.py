@@ -9,6 +9,8 @@
 | `identity` | who this is, without saying who this is |
 | `interests` | interest tags |
 | `history` | recent items |
+| `preferences` | what a person prefers: items, categories, brands, price band, hours |
+| `whole` | what a block of several parts says of itself |
 | `model` | the model asked, once for all blocks that are made of what it says |
 | `scores` | what the heads of the model foretell |
 

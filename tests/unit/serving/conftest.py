@@ -44,6 +44,23 @@ USER_FEATURES = [
     Feature("user_interests", "first_event_at_us", "user", "list_of_number"),
     Feature("user_interests", "last_event_at_us", "user", "list_of_number"),
 ]
+PROFILE_FEATURES = [
+    *USER_FEATURES,
+    Feature("user_brands", "brands", "user", "list_of_text"),
+    Feature("user_brands", "shares", "user", "list_of_number"),
+    Feature("user_brands", "lifts", "user", "list_of_number"),
+    Feature("user_brands", "confidences", "user", "list_of_number"),
+    Feature("user_brands", "event_counts", "user", "list_of_number"),
+    Feature("user_brands", "last_event_at_us", "user", "list_of_number"),
+    Feature("user_rhythm", "hours_90d", "user", "list_of_number", "Hours.", {"unit": "events"}),
+    Feature("user_value", "orders_365d", "user", "number", "Orders.", {"unit": "orders"}),
+    Feature("user_value", "order_value_quartile_1", "user", "number"),
+    Feature("user_value", "order_value_median", "user", "number", "Median.", {"unit": "money"}),
+    Feature("user_value", "order_value_quartile_3", "user", "number"),
+    Feature("user_value", "recency_score", "user", "number"),
+    Feature("user_value", "frequency_score", "user", "number"),
+    Feature("user_value", "spend_score", "user", "number"),
+]
 ITEM_FEATURES = [
     Feature("item_attributes", "title", "item", "text"),
     Feature("item_attributes", "categories", "item", "list_of_text"),
@@ -147,7 +164,7 @@ def store() -> FakeStore:
     """Ann has everything, Bob only activity, and each film is as popular as its number is low."""
     found = FakeStore(
         services={
-            "profile_v1": list(USER_FEATURES),
+            "profile_v1": list(PROFILE_FEATURES),
             "retrieval_v1": [*USER_FEATURES, *ITEM_FEATURES],
             "items_v1": list(ITEM_FEATURES),
         },
@@ -155,6 +172,9 @@ def store() -> FakeStore:
             "user_activity": {"block": "activity"},
             "user_history": {"block": "history"},
             "user_interests": {"block": "interests"},
+            "user_brands": {"block": "brands"},
+            "user_rhythm": {"block": "rhythm"},
+            "user_value": {"block": "value"},
         },
     )
     found.put("u-ann", "user_activity", {"events_7d": 3, "last_event_at": AS_OF})
@@ -178,6 +198,32 @@ def store() -> FakeStore:
             "event_counts": [6, 2],
             "first_event_at_us": [microseconds(AS_OF) - 86_400_000_000, microseconds(AS_OF)],
             "last_event_at_us": [microseconds(AS_OF), microseconds(AS_OF)],
+        },
+    )
+    found.put(
+        "u-ann",
+        "user_brands",
+        {
+            "brands": ["Acme", "Zeta"],
+            "shares": [0.6, 0.4],
+            "lifts": [3.0, 1.0],
+            "confidences": [0.1, 0.3],
+            "event_counts": [1, 9],
+            "last_event_at_us": [microseconds(AS_OF), microseconds(AS_OF)],
+        },
+    )
+    found.put("u-ann", "user_rhythm", {"hours_90d": [0] * 8 + [1, 3] + [0] * 13 + [4]})
+    found.put(
+        "u-ann",
+        "user_value",
+        {
+            "orders_365d": 7,
+            "order_value_quartile_1": 10.0,
+            "order_value_median": 20.0,
+            "order_value_quartile_3": 35.0,
+            "recency_score": 5,
+            "frequency_score": 4,
+            "spend_score": 4,
         },
     )
     found.put("u-bob", "user_activity", {"events_7d": 1, "last_event_at": AS_OF})

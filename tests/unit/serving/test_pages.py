@@ -96,6 +96,15 @@ def test_a_profile_shows_every_block_with_its_age_and_source(client, bundle) -> 
         assert text in html
 
 
+def test_preferences_are_shown_with_their_evidence(client) -> None:
+    html = client.get("/users/u-ann").text
+    assert 'id="block-preferences"' in html
+    for text in ("Zeta", "9 events", "23:00", "50.0%", "10.00 to 35.00", "7 orders in a year"):
+        assert text in html
+    missing = client.get("/users/u-bob").text
+    assert missing.count('<span class="state missing">missing</span>') >= 8
+
+
 def test_scores_are_shown_with_place_and_meaning(client) -> None:
     html = client.get("/users/u-ann").text
     assert 'id="block-scores"' in html
