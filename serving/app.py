@@ -17,6 +17,7 @@ from profilestore import __version__
 from profilestore.settings import Settings
 from serving import pages, problems
 from serving.blocks.known import SERVICE
+from serving.blocks.segments import READS as SEGMENTS
 from serving.deployment import Deployment
 from serving.documents import (
     Alive,
@@ -75,7 +76,7 @@ Purpose = Annotated[
 
 SearchText = Annotated[str, Query(max_length=128)]
 
-_PROFILE = (PROFILE, ITEMS, MODEL)
+_PROFILE = (PROFILE, ITEMS, MODEL, SEGMENTS)
 # Who is known, and what they turned to, is looked up as the profile shows it; nobody else knows
 # them, so they get what most turn to.
 _RECOMMENDATIONS = (

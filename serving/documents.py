@@ -229,6 +229,57 @@ class PreferencesBlock(Block):
     hours: PreferredHours
 
 
+class RfmSegment(Block):
+    """Class by recency, frequency and money of purchases, and the rule that makes it so."""
+
+    name: str | None = Field(description="Null without a purchase.", examples=["champion"])
+    rule: str | None = Field(
+        description="What puts somebody into the class, in words.",
+        examples=["Bought lately, often and for much: each in the upper two fifths of all."],
+    )
+    recency_score: int | None = Field(description="Fifth of the population, 5 is latest.")
+    frequency_score: int | None = Field(description="Fifth of the population, 5 is most often.")
+    spend_score: int | None = Field(description="Fifth of the population, 5 is most.")
+
+
+class SegmentDifference(Document):
+    """What sets the people of a segment apart."""
+
+    text: str = Field(examples=["Events so far: 1.2 standard deviations above everybody's mean"])
+    column: str = Field(examples=["user_activity__events_lifetime"])
+    by: float = Field(
+        description="Difference of the means in standard deviations of everybody; or of the shares "
+        "of people of whom it is known.",
+        examples=[1.2],
+    )
+
+
+class BehaviouralSegment(Block):
+    """The cluster whose centre is nearest to what the person does, and that centre in words."""
+
+    name: str | None
+    share: float | None = Field(
+        description="Of all people when the segments were made.", examples=[0.34]
+    )
+    centre: list[SegmentDifference]
+
+
+class Oddness(Block):
+    """How unlike others the person's behaviour is as a whole."""
+
+    percentile: float | None = Field(
+        description="Per cent of the training window's rows that are less odd.", examples=[63.5]
+    )
+
+
+class SegmentsBlock(Block):
+    """Groups that the person is in."""
+
+    rfm: RfmSegment
+    behaviour: BehaviouralSegment
+    oddness: Oddness
+
+
 class ScoreCalibration(Document):
     """How far a score is to be believed."""
 
@@ -315,6 +366,7 @@ class ProfileDocument(Document):
     interests: InterestsBlock | Absent = None
     history: HistoryBlock | Absent = None
     preferences: PreferencesBlock | Absent = None
+    segments: SegmentsBlock | Absent = None
     scores: ScoresBlock | Absent = None
     recommendations: RecommendationsBlock | Absent = None
 

@@ -25,12 +25,14 @@ from serving.blocks.layout import (
     PREFERENCES,
     RECOMMENDATIONS,
     SCORES,
+    SEGMENTS,
     Layout,
 )
 from serving.blocks.model import Model, model_of
 from serving.blocks.permission import permission_for
 from serving.blocks.preferences import MADE_FROM, preferences_block
 from serving.blocks.scores import scores_block
+from serving.blocks.segments import VALUE, segments_block
 from serving.blocks.view_fields import fields_block
 from serving.deployment import Deployment
 from serving.documents import ClockNote, ProfileDocument
@@ -136,6 +138,8 @@ def read_profile(
     }
     if PREFERENCES in chosen:
         blocks[PREFERENCES] = preferences_block(known, items)
+    if SEGMENTS in chosen:
+        blocks[SEGMENTS] = segments_block(deployment, known)
     if model is not None and SCORES in chosen:
         blocks[SCORES] = scores_block(known, model)
     if recommended is not None:
@@ -166,6 +170,8 @@ def _needed(layout: Layout, chosen: set[str]) -> set[str]:
     needed = {layout.views[name] for name in {*chosen, ACTIVITY} if name in layout.views}
     if PREFERENCES in chosen:
         needed |= {layout.tagged[tag] for tag in MADE_FROM if tag in layout.tagged}
+    if SEGMENTS in chosen and VALUE in layout.tagged:
+        needed.add(layout.tagged[VALUE])
     if RECOMMENDATIONS in chosen:
         needed |= {
             view for view, columns in layout.columns.items() if any(map(names_items, columns))

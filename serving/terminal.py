@@ -34,6 +34,7 @@ def _lines(document: ProfileDocument) -> Iterator[str]:
     for name, block in document.more.items():
         yield from _fields(feature_name(name), block)
     yield from _preferences(document)
+    yield from _segments(document)
     yield from _scores(document)
     yield from _recommendations(document)
 
@@ -84,6 +85,17 @@ def _preferences(document: ProfileDocument) -> Iterator[str]:
     for name, values in told.items():
         if values:
             yield _clipped(f"  {name:<12} {', '.join(values)}")
+
+
+def _segments(document: ProfileDocument) -> Iterator[str]:
+    block = document.segments
+    yield from _heading("Segments", block)
+    if block.rfm.name is not None:
+        yield from _wrapped(f"  {block.rfm.name.capitalize()}: {block.rfm.rule}")
+    for difference in block.behaviour.centre:
+        yield from _wrapped(f"  {difference.text}")
+    if block.oddness.percentile is not None:
+        yield f"  less odd than this person: {block.oddness.percentile:.1f} % of people"
 
 
 def _scores(document: ProfileDocument) -> Iterator[str]:

@@ -10,6 +10,7 @@
 | `interests` | interest tags |
 | `history` | recent items |
 | `preferences` | what a person prefers: items, categories, brands, price band, hours |
+| `segments` | class by purchases, cluster by behaviour, oddness |
 | `whole` | what a block of several parts says of itself |
 | `model` | the model asked, once for all blocks that are made of what it says |
 | `scores` | what the heads of the model foretell |

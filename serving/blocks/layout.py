@@ -14,7 +14,7 @@ from profilestore.encoding import Feature
 from profilestore.errors import InputError
 from serving.documents import ON_REQUEST, ProfileDocument
 
-PREFERENCES = "preferences"
+PREFERENCES, SEGMENTS = "preferences", "segments"
 IDENTITY, SCORES, RECOMMENDATIONS = "identity", "scores", "recommendations"
 OF_MODEL = frozenset({SCORES, RECOMMENDATIONS})
 ATTRIBUTES, ACTIVITY, INTERESTS, HISTORY = "attributes", "activity", "interests", "history"

@@ -18,6 +18,7 @@ from profilestore.calibration import Calibration
 from profilestore.encoding import Arrays, Feature, Vocabulary, plan
 from profilestore.errors import MissingStageError
 from profilestore.feature_store import Materialized, Person, ViewRecord
+from profilestore.segmentation import Cluster, Difference, Segmentation
 from profilestore.settings import Settings
 from profilestore.sources import Clock
 from serving.app import create_app
@@ -44,6 +45,7 @@ USER_FEATURES = [
     Feature("user_interests", "first_event_at_us", "user", "list_of_number"),
     Feature("user_interests", "last_event_at_us", "user", "list_of_number"),
 ]
+BEHAVIOUR_FEATURES = [feature for feature in USER_FEATURES if feature.view == "user_activity"]
 PROFILE_FEATURES = [
     *USER_FEATURES,
     Feature("user_brands", "brands", "user", "list_of_text"),
@@ -167,6 +169,7 @@ def store() -> FakeStore:
             "profile_v1": list(PROFILE_FEATURES),
             "retrieval_v1": [*USER_FEATURES, *ITEM_FEATURES],
             "items_v1": list(ITEM_FEATURES),
+            "behaviour_v1": list(BEHAVIOUR_FEATURES),
         },
         tags={
             "user_activity": {"block": "activity"},
@@ -288,6 +291,27 @@ def clock() -> Clock:
 
 
 @pytest.fixture
+def segmentation() -> Segmentation:
+    """Two segments along one axis, the logarithm of the week's events; odd is who has many."""
+    return Segmentation(
+        version="20260301T000000Z",
+        feature_service="behaviour_v1",
+        encoding=plan(BEHAVIOUR_FEATURES, "user"),
+        encoder=lambda numbers: (numbers[0, :1], float(numbers[0, 0])),
+        clusters=(
+            Cluster("quiet", 0.75, np.array([0.5]), ()),
+            Cluster(
+                "busy",
+                0.25,
+                np.array([2.0]),
+                (Difference("user_activity__events_7d", 1.25, False),),
+            ),
+        ),
+        quantiles=np.linspace(0.0, 2.0, 101),
+    )
+
+
+@pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """A home with the files whose change says that something has to be read again."""
     settings = Settings(home=tmp_path)
@@ -312,6 +336,7 @@ def deploy(
     bundle: Bundle,
     materialized: Materialized,
     clock: Clock,
+    segmentation: Segmentation,
 ) -> Make:
     """Makes a deployment of the fakes; what is named in `without` is not built yet."""
 
@@ -330,6 +355,7 @@ def deploy(
             load_bundle=give("bundle", bundle, "make train"),
             read_people=give("people", materialized, "make materialize"),
             read_clock=give("clock", clock, "make logs"),
+            load_segments=give("segments", segmentation, "python -m training profiles"),
         )
 
     return make

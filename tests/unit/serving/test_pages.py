@@ -105,6 +105,14 @@ def test_preferences_are_shown_with_their_evidence(client) -> None:
     assert missing.count('<span class="state missing">missing</span>') >= 8
 
 
+def test_segments_are_shown_with_rule_and_centre(client, deploy, client_of) -> None:
+    html = client.get("/users/u-ann").text
+    for text in ("Champion", "Bought lately, often and for much", "25.0% of all people"):
+        assert text in html
+    assert "Events of 7 days: 1.2 standard deviations above" in html
+    assert "python -m training profiles" in client_of(deploy("segments")).get("/users/u-ann").text
+
+
 def test_scores_are_shown_with_place_and_meaning(client) -> None:
     html = client.get("/users/u-ann").text
     assert 'id="block-scores"' in html

@@ -84,7 +84,9 @@ def test_the_document_carries_when_it_was_asked_and_the_clock(ann, now, clock) -
 
 def test_titles_are_read_in_one_call_for_history_and_recommendations(deploy, store, now) -> None:
     read_profile(deploy(), "u-ann", now)
-    assert [service for service, _ in store.asked] == ["profile_v1", "retrieval_v1", "items_v1"]
+    assert [service for service, _ in store.asked] == [
+        *("profile_v1", "retrieval_v1", "items_v1", "behaviour_v1")
+    ]
 
 
 def test_what_nobody_fills_is_missing_and_says_so(ann) -> None:
@@ -155,13 +157,13 @@ class TestViewsThatServingDoesNotKnow:
         store.put("u-ann", view, {name: "champion"})
 
     def test_each_becomes_a_block_under_its_tag(self, deploy, store, now) -> None:
-        self.add(store, "user_segments", "segments")
+        self.add(store, "user_segments", "classes")
         ann = read_profile(deploy(), "u-ann", now)
-        block = ann.more["segments"]
+        block = ann.more["classes"]
         assert isinstance(block, FieldsBlock)
         assert block.fields["rfm_class"].value == "champion"
         assert block.source.view == "user_segments"
-        assert ann.model_dump(mode="json")["segments"]["state"] == "fresh"
+        assert ann.model_dump(mode="json")["classes"]["state"] == "fresh"
 
     def test_one_without_a_tag_is_named_after_its_view(self, deploy, store, now) -> None:
         self.add(store, "user_scores", None)
@@ -173,7 +175,7 @@ class TestViewsThatServingDoesNotKnow:
         assert ann.activity.source.view == "user_activity"
         assert list(ann.more) == ["brands", "rhythm", "value", "user_sessions"]
 
-    @pytest.mark.parametrize("tag", ["clock", "asked_at", "recommendations", "identity"])
+    @pytest.mark.parametrize("tag", ["clock", "asked_at", "segments", "identity"])
     def test_none_can_take_the_place_of_what_the_document_has(
         self, deploy, store, now, tag: str
     ) -> None:
