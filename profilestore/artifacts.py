@@ -27,13 +27,14 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from profilestore.calibration import Calibration
 from profilestore.encoding import Arrays, Encoding, Vocabulary, vocabularies_from_json
 from profilestore.errors import MissingStageError, ProfilestoreError
 from profilestore.item_index import MOST_EXACT, ItemIndex
@@ -45,6 +46,29 @@ INDEX = "item_index.usearch"
 
 
 @dataclass(frozen=True)
+class BundleHead:
+    """What else than the next item a bundle foretells.
+
+    Attributes:
+        kind: `binary`, `category` or `amount`.
+        column: the feature that it foretells, as `<view>__<feature>`, or `event_type`.
+        after_days: how long after it is asked that feature is read.
+        above: of `binary`, what the feature has to be above.
+        classes: of `category`, by number.
+        reached: figures of the test window.
+    """
+
+    name: str
+    kind: str
+    column: str
+    after_days: int
+    above: float
+    classes: tuple[str, ...]
+    calibration: Calibration
+    reached: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A trained model, ready to be asked.
 
@@ -53,6 +77,7 @@ class Bundle:
         item_ids: item of each row of `item_vectors`.
         item_vectors: float32 [items, dimension].
         item_index: where comparing all of them takes too long.
+        heads: by name.
     """
 
     path: Path
@@ -63,6 +88,7 @@ class Bundle:
     item_vectors: npt.NDArray[np.float32]
     query_tower: QueryTower
     item_index: ItemIndex | None = None
+    heads: Mapping[str, BundleHead] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -207,6 +233,7 @@ def load(path: Path) -> Bundle:
             if len(item_ids) >= MOST_EXACT and "item_index" in manifest
             else None
         ),
+        heads=_read_heads(path),
     )
 
 
@@ -252,6 +279,26 @@ def set_current(settings: Settings, version: str) -> None:
     draft = settings.models / f".{CURRENT}.{os.getpid()}"
     draft.write_text(json.dumps({"version": version}) + "\n")
     draft.replace(settings.models / CURRENT)
+
+
+def _read_heads(path: Path) -> dict[str, BundleHead]:
+    file, metrics = path / "heads.json", path / "metrics.json"
+    if not file.exists():  # bundles had none once
+        return {}
+    reached = json.loads(metrics.read_text()).get("heads", {}) if metrics.exists() else {}
+    return {
+        name: BundleHead(
+            name=name,
+            kind=told["kind"],
+            column=told["column"],
+            after_days=told["after_days"],
+            above=told["above"],
+            classes=tuple(told["classes"]),
+            calibration=Calibration.from_json(told["calibration"]),
+            reached=reached.get(name, {}),
+        )
+        for name, told in json.loads(file.read_text()).items()
+    }
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -159,6 +159,8 @@ class FeatureStore:
             raise MissingStageError(f"no registry at {settings.registry}. Run `make apply` first.")
         self._settings = settings
         self._feast = feast.FeatureStore(repo_path=str(settings.feature_repo))
+        # Feast makes a view anew from its message at each call: half of the time of a profile.
+        self._online_views: dict[str, list[FeatureView | OnDemandFeatureView]] = {}
 
     def pinned(self, snapshot: int | None = None) -> FeatureStore:
         """The same store, which reads the lake as it was at a snapshot, whatever is built later.
@@ -204,6 +206,13 @@ class FeatureStore:
     def view_tags(self, service: str) -> dict[str, dict[str, str]]:
         """Tags of each view of a service, as the mart's YAML gives them."""
         return {view.name: dict(view.tags) for view in self._views(service)}
+
+    def purposes(self) -> dict[str, str]:
+        """Each feature service with what it reads for, its tag `purpose`; empty without one."""
+        return {
+            service.name: service.tags.get("purpose", "")
+            for service in self._feast.list_feature_services()
+        }
 
     def training_frame(
         self, service: str, spine: str | pa.Table, *, columns: Sequence[str] | None = None
@@ -295,20 +304,36 @@ class FeatureStore:
         return self.training_frame(service, spine, columns=columns)
 
     def online(
-        self, service: str, entity: str, keys: Sequence[str], *, now: datetime | None = None
+        self,
+        service: str,
+        entity: str,
+        keys: Sequence[str],
+        *,
+        now: datetime | None = None,
+        views: Collection[str] | None = None,
     ) -> list[dict[str, ViewRecord]]:
         """The latest values of every view of one entity, for each key: view -> record.
 
         Past its ttl a value is None here as it is offline. From our own online store the records
         are read as they are; from another of Feast's through its messages. On-demand views are
         computed as asked at `now`.
+
+        Args:
+            service: as it was registered when this store first read from it online.
+            views: those to read; by default all of the service.
         """
         now = now or datetime.now(UTC)
-        views = [view for view in self._views(service) if view.entities[0] == entity]
-        if not keys or not views:
+        if service not in self._online_views:
+            self._online_views[service] = self._views(service)
+        asked = [
+            view
+            for view in self._online_views[service]
+            if view.entities[0] == entity and (views is None or view.name in views)
+        ]
+        if not keys or not asked:
             return [{} for _ in keys]
-        rows = self._stored([view for view in views if _is_stored(view)], entity, keys, now)
-        for view in views:
+        rows = self._stored([view for view in asked if _is_stored(view)], entity, keys, now)
+        for view in asked:
             if not _is_stored(view):
                 for row, record in zip(rows, self._computed(view, entity, keys, now), strict=True):
                     row[view.name] = record

@@ -15,11 +15,10 @@ from profilestore.item_index import ItemIndex
 from serving.deployment import SharedStore
 from serving.popularity import Popularity
 from serving.recommendations import (
+    ask_model,
     best,
     is_known,
-    query_vector,
     recommend,
-    recommend_by_model,
     retrieve,
     seen_items,
 )
@@ -60,15 +59,15 @@ def test_an_index_gives_what_comparing_all_does(bundle, store, now) -> None:
     ids, scores = retrieve(indexed, np.array([1, 0.5], np.float32), 4)
     assert list(ids) == ["i27", "i28", "i29", "i30"]
     assert scores.tolist() == [27, 28, 29, 30]
-    found = recommend_by_model(indexed, store, "u-ann", 5, without={"i28"}, asked_at=now)
-    wanted = recommend_by_model(bundle, store, "u-ann", 5, without={"i28"}, asked_at=now)
+    found = ask_model(indexed, store, "u-ann", now).recommend(5, {"i28"})
+    wanted = ask_model(bundle, store, "u-ann", now).recommend(5, {"i28"})
     assert found.items == wanted.items
     assert len(found.items) == 5
 
 
 def test_the_tower_is_asked_with_the_values_under_view_and_feature(bundle, store, now) -> None:
     records = store.online("retrieval_v1", "user", ["u-ann"])[0]
-    query_vector(bundle, records, now)
+    ask_model(bundle, store, "u-ann", now)
     inputs = bundle.query_tower.inputs[0]
     ids = inputs["user_history__item_ids"]
     assert ids.shape == (1, 50)
@@ -87,7 +86,7 @@ def test_seen_items_come_from_columns_with_the_vocabulary_of_items(store) -> Non
 
 
 def test_the_history_is_not_recommended(bundle, store, now) -> None:
-    found = recommend_by_model(bundle, store, "u-ann", 3, without={"i28"}, asked_at=now)
+    found = ask_model(bundle, store, "u-ann", now).recommend(3, {"i28"})
     assert [scored.item_id for scored in found.items] == ["i27", "i26", "i25"]
     assert found.items[0].score == 27.0
     assert (found.state, found.method) == ("fresh", "two_tower")
@@ -95,14 +94,14 @@ def test_the_history_is_not_recommended(bundle, store, now) -> None:
 
 def test_the_history_is_recommended_where_people_turn_to_it_again(bundle, store, now) -> None:
     again = replace(bundle, manifest={**bundle.manifest, "seen_items": "kept"})
-    found = recommend_by_model(again, store, "u-ann", 3, without={"i28"}, asked_at=now)
+    found = ask_model(again, store, "u-ann", now).recommend(3, {"i28"})
     assert [scored.item_id for scored in found.items] == ["i30", "i29", "i28"]
 
 
 def test_recommendations_are_stale_when_all_they_rest_on_is(bundle, store, now, as_of) -> None:
     for view in ("user_activity", "user_history", "user_interests"):
         store.put("u-ann", view, None, state="stale")
-    found = recommend_by_model(bundle, store, "u-ann", 3, without=set(), asked_at=now)
+    found = ask_model(bundle, store, "u-ann", now).recommend(3, set())
     assert (found.state, found.as_of) == ("stale", as_of)
     assert found.reason
 
