@@ -83,6 +83,20 @@ _MATERIALIZED = "materialized.json"
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """An entity that is near a vector.
+
+    Attributes:
+        distance: by the metric of the view's column; with cosine, 1 - cosine.
+        values: feature -> value, of the view that was searched.
+    """
+
+    key: str
+    distance: float
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class ViewRecord:
     """The latest values of one view for one entity.
 
@@ -371,6 +385,42 @@ class FeatureStore:
             ViewRecord(view.name, dict(zip(names, values, strict=True)), now, "fresh")
             for values in zip(*(answer[name] for name in names), strict=True)
         ]
+
+    def nearest(
+        self, service: str, entity: str, vector: Sequence[float], count: int
+    ) -> list[Neighbour]:
+        """Who or what is nearest to a vector, nearest first, by the view of the service that has an
+        index of vectors of the entity.
+
+        Raises:
+            InputError: the service has no such view.
+        """
+        views = [
+            view
+            for view in self._views(service)
+            if view.entities[0] == entity and any(field.vector_index for field in view.features)
+        ]
+        if len(views) != 1:
+            raise InputError(
+                f"feature service {service}: {len(views)} views of {entity} have a vector to "
+                "search by, needed one. Say `vector_index: cosine` at the mart's column."
+            )
+        (view,) = views
+        names = [field.name for field in view.features]
+        found = self._feast.retrieve_online_documents_v2(
+            features=[f"{view.name}:{name}" for name in names],
+            query=list(vector),
+            top_k=count,
+        ).to_dict()
+        rows = zip(*(found.get(name, []) for name in (f"{entity}_id", "distance")), strict=True)
+        # Feast gives them in the order of their keys.
+        return sorted(
+            (
+                Neighbour(key, distance, {name: found[name][row] for name in names})
+                for row, (key, distance) in enumerate(rows)
+            ),
+            key=lambda one: one.distance,
+        )
 
     def materialize(self, now: datetime | None = None) -> Materialized:
         """Copy the values that are true now into the online store, and note who is in it."""

@@ -21,12 +21,16 @@ from serving.blocks.segments import READS as SEGMENTS
 from serving.deployment import Deployment
 from serving.documents import (
     Alive,
+    LikeItem,
+    LikeUser,
     PeopleDocument,
     PersonSeen,
     Problem,
     ProfileDocument,
     Ready,
     RecommendationsDocument,
+    SimilarItemsDocument,
+    SimilarUsersDocument,
     WhyDocument,
 )
 from serving.items import READS as ITEMS
@@ -38,6 +42,9 @@ from serving.profile import clock_note, read_profile
 from serving.reads import Reads, reads
 from serving.recommendations import READS as MODEL
 from serving.recommendations import names_items, recommend
+from serving.similar import ITEMS as SIMILAR_ITEMS
+from serving.similar import USERS as SIMILAR_USERS
+from serving.similar import similar_items, similar_users
 from serving.why import why
 
 UserId = Annotated[
@@ -188,6 +195,32 @@ def _add_json_routes(app: FastAPI, served: Deployment, popularity: Popularity) -
         The points add up to the lead less that for somebody of whom nothing is known.
         """
         return why(served, user_id, item_id, asked_at=datetime.now(UTC))
+
+    @app.post(
+        "/v1/similar/users",
+        tags=["similar"],
+        summary="People who are like somebody",
+        responses=problems.described(
+            problems.UNKNOWN_USER, problems.INVALID_REQUEST, problems.NOT_READY
+        ),
+    )
+    @reads(SIMILAR_USERS)
+    def like_user(asked: LikeUser) -> SimilarUsersDocument:
+        """The `k` people whom the current model places nearest, by the angle between vectors."""
+        return similar_users(served, asked.user_id, asked.k, asked_at=datetime.now(UTC))
+
+    @app.post(
+        "/v1/similar/items",
+        tags=["similar"],
+        summary="Items that are like one",
+        responses=problems.described(
+            problems.UNKNOWN_ITEM, problems.INVALID_REQUEST, problems.NOT_READY
+        ),
+    )
+    @reads(SIMILAR_ITEMS, ITEMS)
+    def like_item(asked: LikeItem) -> SimilarItemsDocument:
+        """The `k` items that the current model places nearest, by the angle between vectors."""
+        return similar_items(served, asked.item_id, asked.k, asked_at=datetime.now(UTC))
 
     @app.get(
         "/v1/users",

@@ -18,7 +18,7 @@ from typing import Generic, Protocol, TypeVar
 from profilestore.artifacts import CURRENT, Bundle, load_current
 from profilestore.encoding import Feature
 from profilestore.errors import MissingStageError, ProfilestoreError
-from profilestore.feature_store import FeatureStore, Materialized, ViewRecord
+from profilestore.feature_store import FeatureStore, Materialized, Neighbour, ViewRecord
 from profilestore.segmentation import RESULTS, Segmentation, load_segmentation
 from profilestore.settings import Settings
 from profilestore.sources import Clock, read_clock
@@ -40,6 +40,10 @@ class Store(Protocol):
     def view_tags(self, service: str) -> dict[str, dict[str, str]]: ...
 
     def purposes(self) -> dict[str, str]: ...
+
+    def nearest(
+        self, service: str, entity: str, vector: Sequence[float], count: int
+    ) -> list[Neighbour]: ...
 
     def online(
         self,
@@ -84,6 +88,13 @@ class SharedStore:
             if self._purposes is None:
                 self._purposes = self._store.purposes()
             return self._purposes
+
+    def nearest(
+        self, service: str, entity: str, vector: Sequence[float], count: int
+    ) -> list[Neighbour]:
+        """As `FeatureStore.nearest`."""
+        with self._lock:
+            return self._store.nearest(service, entity, vector, count)
 
     def online(
         self,
