@@ -61,16 +61,6 @@ class Recommended:
     items: list[Scored]
 
 
-def query_vector(bundle: Bundle, records: Records, asked_at: datetime) -> npt.NDArray[np.float32]:
-    """float32 [dimension] of a person, from the latest values of the views the bundle reads.
-
-    Raises:
-        ProfilestoreError: a value is not of the type that the bundle was trained with.
-    """
-    with _readable(bundle):
-        return bundle.query_tower(query_inputs(bundle, records, asked_at))
-
-
 def query_inputs(bundle: Bundle, records: Records, asked_at: datetime) -> Arrays:
     """What the query tower takes of a person, one row.
 
@@ -98,10 +88,18 @@ def _readable(bundle: Bundle) -> Iterator[None]:
 
 
 def retrieve(
-    item_vectors: npt.NDArray[np.float32], query: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    """Inner product of each item with the query: float32 [items]. Exact, no index."""
-    return item_vectors @ query
+    bundle: Bundle, query: npt.NDArray[np.float32], count: int
+) -> tuple[Sequence[str], npt.NDArray[np.float32]]:
+    """Items, in the bundle's order, and the inner product of each with the query: all of them, or,
+    of very many, those that the index finds nearest.
+
+    Args:
+        count: how many are needed at least, if there are so many.
+    """
+    if bundle.item_index is None:
+        return bundle.item_ids, bundle.item_vectors @ query
+    rows = bundle.item_index.nearest(query, min(count, len(bundle.item_ids)))
+    return [bundle.item_ids[row] for row in rows], bundle.item_vectors[rows] @ query
 
 
 def best(
@@ -163,14 +161,15 @@ class Asked:
         """The k items nearest to the person, without those in `without` and the person's recent
         ones; with them if the model was trained where people turn to one item again and again."""
         seen = set() if self.bundle.recommends_seen else without | self.seen
-        scores = retrieve(self.bundle.item_vectors, self.answer["vector"])
+        # What is left out stands among the nearest at worst.
+        item_ids, scores = retrieve(self.bundle, self.answer["vector"], k + len(seen))
         return Recommended(
             state=self.state,
             as_of=self.as_of,
             source=self.source,
             reason=self.reason,
             method="two_tower",
-            items=best(self.bundle.item_ids, scores, k, seen),
+            items=best(item_ids, scores, k, seen),
         )
 
 
