@@ -13,6 +13,7 @@ from profilestore.errors import InputError
 from training.batches import Source, batches_of_epoch, steps_of_epoch
 from training.config import TrainConfig
 from training.devices import batches_of, step_of, steps_an_epoch
+from training.evaluate import predict
 from training.loop import Checkpoints, made, train
 from training.runtime import tf
 from training.two_tower import TwoTower
@@ -128,6 +129,31 @@ def test_a_training_on_two_devices_can_be_resumed_and_taken_to_one(
     for ours, theirs in zip(alone.get_weights(), resumed.get_weights(), strict=True):
         assert ours.shape == theirs.shape
         assert np.isfinite(ours).all()
+
+
+def test_towers_on_two_devices_answer_between_steps(
+    both: tf.distribute.Strategy, source: Source, model: ModelOf
+) -> None:
+    """What a look at the validation window asks."""
+    rows = np.arange(7)
+    items, histories = source.candidate, {"h": source.windows.history["h"]}
+    with both.scope():
+        mirrored = model(CONFIG)
+        made(mirrored, CONFIG, source)
+        said = [
+            predict(mirrored.candidate_tower, items, rows),
+            predict(mirrored.query_tower, histories, rows),
+        ]
+    alone = model(CONFIG)
+    made(alone, CONFIG, source)
+    alone.set_weights(mirrored.get_weights())
+    wanted = [
+        predict(alone.candidate_tower, items, rows),
+        predict(alone.query_tower, histories, rows),
+    ]
+    for ours, theirs in zip(said, wanted, strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-6)
+        assert np.abs(theirs).max() > 0.01
 
 
 def test_fewer_batches_than_devices_are_refused(
