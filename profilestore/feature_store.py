@@ -19,6 +19,7 @@ from profilestore.errors import InputError, MissingStageError, ProfilestoreError
 from profilestore.instants import from_micros, to_micros
 from profilestore.lake import find_snapshot, latest_snapshot
 from profilestore.settings import Settings
+from profilestore.tags import Tags, count_holders, tag_columns
 
 
 @contextmanager
@@ -423,15 +424,15 @@ class FeatureStore:
         )
 
     def materialize(self, now: datetime | None = None) -> Materialized:
-        """Copy the values that are true now into the online store, and note who is in it."""
+        """Copy the values that are true now into the online store, note who is in it, and count
+        who has which tag."""
         now = now or datetime.now(UTC)
         self._feast.materialize(start_date=_BEGINNING, end_date=now)
-        people = self.training_frame(
-            PEOPLE_SERVICE,
+        everybody = (
             f"SELECT DISTINCT user_id, {_literal(now)} AS event_timestamp "
-            "FROM lake.main.interactions",
-            columns=PEOPLE_COLUMNS,
-        ).read_all()
+            "FROM lake.main.interactions"
+        )
+        people = self.training_frame(PEOPLE_SERVICE, everybody, columns=PEOPLE_COLUMNS).read_all()
         seen = zip(
             people["user_id"].to_pylist(),
             *(people[column].to_pylist() for column in PEOPLE_COLUMNS),
@@ -444,6 +445,10 @@ class FeatureStore:
                 key=lambda person: (-person.last_event_at.timestamp(), person.user_id),
             ),
         )
+        tagged = tag_columns(self.features(PEOPLE_SERVICE))
+        if tagged:
+            rows = self.training_frame(PEOPLE_SERVICE, everybody, columns=tagged)
+            Tags(now, count_holders(rows, tagged)).write(self._settings)
         note.write(self._settings)
         return note
 

@@ -7,6 +7,7 @@
 | `reads` | what each route reads of the feature store, said at the route |
 | `deployment` | what is loaded: online store, bundle, people, clock; a changed one is picked up |
 | `people` | who can be asked for, those seen last first |
+| `tags` | the dictionary of tags |
 | `items` | titles and categories of items |
 | `popularity` | the items that most turn to: the answer for a person nobody knows |
 | `recommendations` | retrieve, filter, order |

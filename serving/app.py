@@ -31,6 +31,7 @@ from serving.documents import (
     RecommendationsDocument,
     SimilarItemsDocument,
     SimilarUsersDocument,
+    TagsDocument,
     WhyDocument,
 )
 from serving.items import READS as ITEMS
@@ -45,6 +46,8 @@ from serving.recommendations import names_items, recommend
 from serving.similar import ITEMS as SIMILAR_ITEMS
 from serving.similar import USERS as SIMILAR_USERS
 from serving.similar import similar_items, similar_users
+from serving.tags import READS as TAGS
+from serving.tags import tags_document
 from serving.why import why
 
 UserId = Annotated[
@@ -79,6 +82,11 @@ Purpose = Annotated[
         "`withheld`.",
         examples=["profile"],
     ),
+]
+
+Kind = Annotated[
+    str | None,
+    Query(max_length=64, description="Only those of a kind.", examples=["categories"]),
 ]
 
 SearchText = Annotated[str, Query(max_length=128)]
@@ -252,6 +260,23 @@ def _add_json_routes(app: FastAPI, served: Deployment, popularity: Popularity) -
             next=following,
         )
 
+    @app.get(
+        "/v1/tags",
+        tags=["profiles"],
+        summary="What tags there are",
+        responses=problems.described(problems.INVALID_REQUEST, problems.NOT_READY),
+    )
+    @reads(TAGS)
+    def tags(
+        kind: Kind = None,
+        limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
+        after: Annotated[
+            int, Query(ge=0, le=10_000_000, description="`next` of the page before.")
+        ] = 0,
+    ) -> TagsDocument:
+        """Every tag that somebody has, with its definition, its source and how many have it."""
+        return tags_document(served, kind=kind, limit=limit, after=after)
+
 
 def _add_health_routes(app: FastAPI, served: Deployment) -> None:
     @app.get("/healthz", tags=["health"], summary="Is the process alive?")
@@ -305,6 +330,13 @@ def _add_pages(app: FastAPI, served: Deployment) -> None:
     @reads(*_PROFILE)
     def user(user_id: UserId) -> Response:
         return pages.profile_page(read_profile(served, user_id))
+
+    @app.get("/tags", include_in_schema=False)
+    @reads(TAGS)
+    def tags(kind: Kind = None) -> Response:
+        return pages.tags_page(
+            tags_document(served, kind=kind, limit=pages.TAGS_LISTED, after=0), kind
+        )
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> Response:

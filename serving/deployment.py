@@ -23,6 +23,7 @@ from profilestore.segmentation import RESULTS, Segmentation, load_segmentation
 from profilestore.settings import Settings
 from profilestore.sources import Clock, read_clock
 from profilestore.sources.clock import ACTIVE_FILE
+from profilestore.tags import TAGS, Tags
 from serving.documents import MissingPart
 from serving.people import People
 
@@ -186,8 +187,8 @@ class Deployment:
     """Everything that is loaded, for one `Settings`.
 
     Args:
-        open_store, load_bundle, read_people, read_clock, load_segments: where things come from;
-            tests put others in their place.
+        open_store, load_bundle, read_people, read_clock, load_segments, read_tags: where things
+            come from; tests put others in their place.
     """
 
     def __init__(
@@ -199,6 +200,7 @@ class Deployment:
         read_people: Callable[[Settings], Materialized] = Materialized.read,
         read_clock: Callable[[Settings], Clock] = read_clock,
         load_segments: Callable[[Settings], Segmentation] = load_segmentation,
+        read_tags: Callable[[Settings], Tags] = Tags.read,
     ) -> None:
         # Whoever empties or refills the online store leaves another note: then its file may be
         # another one too, and an open connection would go on reading the old one.
@@ -215,6 +217,7 @@ class Deployment:
         self._clock = Watched(
             "log's clock", lambda: read_clock(settings), [settings.raw / ACTIVE_FILE]
         )
+        self._tags = Watched("tags", lambda: read_tags(settings), [settings.online / TAGS])
         self._segments = Watched(
             "segmentation", lambda: load_segments(settings), [settings.profiles / RESULTS]
         )
@@ -252,6 +255,14 @@ class Deployment:
                 f"{bundle.feature_service} does not have. Run `make train`."
             )
         return bundle
+
+    def tags(self) -> Tags:
+        """The dictionary of tags.
+
+        Raises:
+            MissingStageError: nothing was counted yet.
+        """
+        return self._tags.get()
 
     def segmentation(self) -> Segmentation:
         """The segments of people, if the feature service still has every column that they read.

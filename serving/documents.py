@@ -325,6 +325,16 @@ class ScoresBlock(Block):
     scores: dict[str, Score]
 
 
+class EmbeddingBlock(Block):
+    """The person as the model places them: near what they turn to, and near people like them."""
+
+    vector: list[float] = Field(
+        description="Query vector; its inner product with an item's vector is that item's score. "
+        "Vectors of two models do not compare.",
+    )
+    dimension: int = Field(description="Length of the vector; 0 without one.", examples=[128])
+
+
 class ClockNote(Document):
     """How far the times of the log are moved."""
 
@@ -338,7 +348,7 @@ class ClockNote(Document):
 # A block that is not in a document which was not asked for it.
 Absent = SkipJsonSchema[None]
 # Blocks that are only in a document which is asked for them by name.
-ON_REQUEST: frozenset[str] = frozenset()
+ON_REQUEST = frozenset({"embedding"})
 
 
 class ProfileDocument(Document):
@@ -369,6 +379,7 @@ class ProfileDocument(Document):
     segments: SegmentsBlock | Absent = None
     scores: ScoresBlock | Absent = None
     recommendations: RecommendationsBlock | Absent = None
+    embedding: EmbeddingBlock | Absent = None
 
     __pydantic_extra__: dict[str, FieldsBlock] = Field(init=False)
 
@@ -498,6 +509,34 @@ class LikeItem(Document):
 
     item_id: str = Field(min_length=1, max_length=256, examples=["318"])
     k: int = Field(10, ge=1, le=100, description="How many.")
+
+
+class TagDocument(Document):
+    """A tag: what it means, where it is from and how many people have it."""
+
+    tag: str = Field(examples=["Drama"])
+    kind: str = Field(description="Column of the mart.", examples=["categories"])
+    definition: str = Field(examples=["“Drama” is among the categories of whoever has the tag."])
+    source: ViewSource
+    holders: int | None = Field(
+        description="People who have it now; null for fewer than 5.", examples=[312]
+    )
+    holders_text: str = Field(examples=["312", "fewer than 5"])
+
+
+class TagsDocument(Document):
+    """A page of the dictionary of tags, those with most holders first within each kind."""
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    materialized_at: datetime
+    kinds: dict[str, int] = Field(
+        description="Tags of each kind.", examples=[{"categories": 19, "keywords": 1200}]
+    )
+    total: int = Field(description="Tags of the kind that was asked for.", examples=[1219])
+    tags: list[TagDocument]
+    next: int | None = Field(
+        description="What to send as `after` for the next page; null on the last one."
+    )
 
 
 class PersonSeen(Document):

@@ -19,13 +19,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from serving import wording
-from serving.documents import ClockNote, Problem, ProfileDocument
+from serving.documents import ClockNote, Problem, ProfileDocument, TagsDocument
 from serving.people import People
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
 LISTED = 50
 RECENT = 10
+TAGS_LISTED = 200
 
 _LINE_BREAK = re.compile(r"(?<!\n)\n(?!\n)")
 
@@ -61,6 +62,11 @@ def profile_page(document: ProfileDocument) -> Response:
         recent=RECENT,
         strongest=strongest or 1.0,
     )
+
+
+def tags_page(document: TagsDocument, kind: str | None) -> Response:
+    """The dictionary of tags, or those of a kind."""
+    return _page("tags.html", tags=document, kind=kind)
 
 
 def docs_page(openapi: Mapping[str, Any], problems: Iterable[Any]) -> Response:

@@ -12,12 +12,14 @@ from typing import Any
 from profilestore.errors import ProfilestoreError
 from profilestore.settings import Settings
 from profilestore.sources import Clock
+from serving.blocks.embedding import embedding_block
 from serving.blocks.history import history_block
 from serving.blocks.identity import identity_block
 from serving.blocks.interests import interests_block
 from serving.blocks.known import SERVICE, Known
 from serving.blocks.layout import (
     ACTIVITY,
+    EMBEDDING,
     HISTORY,
     INTERESTS,
     OF_MODEL,
@@ -142,6 +144,8 @@ def read_profile(
         blocks[SEGMENTS] = segments_block(deployment, known)
     if model is not None and SCORES in chosen:
         blocks[SCORES] = scores_block(known, model)
+    if model is not None and EMBEDDING in chosen:
+        blocks[EMBEDDING] = embedding_block(model)
     if recommended is not None:
         blocks[RECOMMENDATIONS] = recommendations_block(recommended, items)
     clock = deployment.clock()

@@ -13,6 +13,7 @@
 | `segments` | class by purchases, cluster by behaviour, oddness |
 | `whole` | what a block of several parts says of itself |
 | `model` | the model asked, once for all blocks that are made of what it says |
+| `embedding` | the person as the model places them, on request |
 | `scores` | what the heads of the model foretell |
 
 A block is made from what was read: the same arguments, the same answer.

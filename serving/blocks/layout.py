@@ -16,7 +16,8 @@ from serving.documents import ON_REQUEST, ProfileDocument
 
 PREFERENCES, SEGMENTS = "preferences", "segments"
 IDENTITY, SCORES, RECOMMENDATIONS = "identity", "scores", "recommendations"
-OF_MODEL = frozenset({SCORES, RECOMMENDATIONS})
+EMBEDDING = "embedding"
+OF_MODEL = frozenset({SCORES, RECOMMENDATIONS, EMBEDDING})
 ATTRIBUTES, ACTIVITY, INTERESTS, HISTORY = "attributes", "activity", "interests", "history"
 # Blocks that a view fills; the document has a place for them even where no view does.
 OF_VIEWS = (ATTRIBUTES, ACTIVITY, INTERESTS, HISTORY)

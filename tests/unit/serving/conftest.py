@@ -21,6 +21,7 @@ from profilestore.feature_store import Materialized, Person, ViewRecord
 from profilestore.segmentation import Cluster, Difference, Segmentation
 from profilestore.settings import Settings
 from profilestore.sources import Clock
+from profilestore.tags import Tag, Tags
 from serving.app import create_app
 from serving.deployment import Deployment
 
@@ -291,6 +292,18 @@ def clock() -> Clock:
 
 
 @pytest.fixture
+def tags() -> Tags:
+    return Tags(
+        NOW,
+        [
+            Tag("Drama", "user_interests__categories", 1200),
+            Tag("Comedy", "user_interests__categories", None),
+            Tag("Zeta", "user_brands__brands", 7),
+        ],
+    )
+
+
+@pytest.fixture
 def segmentation() -> Segmentation:
     """Two segments along one axis, the logarithm of the week's events; odd is who has many."""
     return Segmentation(
@@ -337,6 +350,7 @@ def deploy(
     materialized: Materialized,
     clock: Clock,
     segmentation: Segmentation,
+    tags: Tags,
 ) -> Make:
     """Makes a deployment of the fakes; what is named in `without` is not built yet."""
 
@@ -355,6 +369,7 @@ def deploy(
             load_bundle=give("bundle", bundle, "make train"),
             read_people=give("people", materialized, "make materialize"),
             read_clock=give("clock", clock, "make logs"),
+            read_tags=give("tags", tags, "make materialize"),
             load_segments=give("segments", segmentation, "python -m training profiles"),
         )
 

@@ -151,6 +151,9 @@ def test_no_parameter_is_a_fault_of_ours(client, text: str, other: str) -> None:
         f"/v1/recommendations/u-ann?k={escaped}",
         f"/?q={escaped}",
         f"/people?q={escaped}",
+        f"/v1/tags?kind={escaped}&after={more}",
+        f"/tags?kind={escaped}",
+        f"/v1/profiles/u-ann?fields={escaped}&purpose={more}",
     ):
         assert client.get(path).status_code < 500
 
@@ -201,6 +204,7 @@ class TestOpenApi:
             "/v1/recommendations/{user_id}/{item_id}/why",
             "/v1/similar/items",
             "/v1/similar/users",
+            "/v1/tags",
             "/v1/users",
             "/healthz",
             "/readyz",

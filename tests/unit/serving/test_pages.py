@@ -34,7 +34,9 @@ class Outline(HTMLParser):
                 self.inline.append(name)
 
 
-@pytest.mark.parametrize("path", ["/", "/?q=u", "/users/u-ann", "/users/u-bob", "/docs"])
+@pytest.mark.parametrize(
+    "path", ["/", "/?q=u", "/users/u-ann", "/users/u-bob", "/tags", "/tags?kind=brands", "/docs"]
+)
 def test_pages_need_nothing_from_elsewhere(client, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 200
@@ -44,7 +46,7 @@ def test_pages_need_nothing_from_elsewhere(client, path: str) -> None:
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("path", ["/", "/users/u-ann", "/docs"])
+@pytest.mark.parametrize("path", ["/", "/users/u-ann", "/tags", "/docs"])
 def test_links_and_labels_lead_somewhere(client, path: str) -> None:
     page = Outline(client.get(path).text)
     assert len(page.ids) == len(set(page.ids))

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 
 from profilestore import feature_store
 from profilestore.encoding import Feature
+from profilestore.tags import tag_columns
 from serving.app import create_app
 from serving.reads import Endpoint, endpoints_of
 
@@ -29,6 +30,7 @@ ASKED = {
 PAGE = "GET /users/{user_id}"
 # In test_similar.py.
 BY_VECTOR = {"POST /v1/similar/items", "POST /v1/similar/users"}
+FROM_THE_TAGS = {"GET /v1/tags": "/v1/tags", "GET /tags": "/tags"}
 FROM_THE_NOTE = {"GET /": "/", "GET /people": "/people", "GET /v1/users": "/v1/users"}
 
 
@@ -89,7 +91,21 @@ def test_every_route_says_what_it_reads(settings: Any, endpoints: dict[str, Endp
         if isinstance(route, APIRoute) and route.path not in READ_NO_FEATURE
         for method in route.methods
     }
-    assert endpoints.keys() == routes == ASKED.keys() | FROM_THE_NOTE.keys() | BY_VECTOR
+    assert endpoints.keys() == routes == {*(*ASKED, *FROM_THE_NOTE, *FROM_THE_TAGS, *BY_VECTOR)}
+
+
+@pytest.mark.parametrize(("name", "path"), FROM_THE_TAGS.items())
+def test_tags_are_counted_when_the_online_store_is_filled(
+    name: str, path: str, endpoints: dict[str, Endpoint], store: Any, client: Any
+) -> None:
+    assert client.get(path).status_code == 200
+    assert store.asked == []
+    (reads,) = endpoints[name].reads
+    assert reads.service == feature_store.PEOPLE_SERVICE
+    features = store.services["profile_v1"]
+    tagged = set(tag_columns(features))
+    assert {"user_interests__categories", "user_brands__brands"} == tagged
+    assert tagged <= {feature.column for feature in features if reads.uses(feature)}
 
 
 @pytest.mark.parametrize("name", ASKED)

@@ -14,6 +14,7 @@ from serving.schema import profile_schema
         "/v1/profiles/u-ann",
         "/v1/profiles/u-bob",
         "/v1/profiles/u-ann?fields=identity",
+        "/v1/profiles/u-ann?fields=embedding",
         "/v1/profiles/u-ann?purpose=profile",
         "/v1/profiles/u-ann?purpose=recommendation&fields=activity,recommendations",
     ],
