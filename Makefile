@@ -200,6 +200,10 @@ screenshots: $(STAMPS)/train ## Take the pictures of the page that README.md sho
 	@test -e data/online/materialized.json || $(MAKE) --no-print-directory materialize
 	$(VENV)/bin/python docs/screenshots.py
 
+.PHONY: schema
+schema: $(VENV)/.installed ## Write docs/profile.schema.json, the JSON Schema of the profile document
+	$(VENV)/bin/python -m serving.schema
+
 .PHONY: lock
 lock: ## Resolve requirements/*.in anew into requirements/*.lock (needs uv on the path)
 	cd requirements && for name in platform dev feast-universal; do uv pip compile $$name.in -o $$name.lock --generate-hashes --no-strip-extras --no-emit-index-url --python-version 3.11 --quiet --custom-compile-command "make lock" $$([ $$name = dev ] && echo "-c platform.lock"); done

@@ -38,6 +38,8 @@ from training.windows import windows_of_rows
 
 # Of item ids, whatever the log says: a model that sees none learns none.
 _MOST_HIDDEN = 0.9
+# Rows of the test window on which smaller query towers are compared.
+_COMPARED = 2_000
 # Spans of the training window from which it is read what popularity looks like.
 _PRIOR_SPANS = 32
 
@@ -202,6 +204,7 @@ def measured_bundle(
         {name: (labels[name], calibrations[name]) for name in labels},
         metrics,
         KeptRanks.of(dataset, dataset.rows(TEST), measurement.rankings),
+        lambda tower: cut.ndcg(tower, model.candidate_tower, TEST, _COMPARED),
     )
     return path, metrics
 

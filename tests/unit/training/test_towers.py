@@ -11,8 +11,8 @@ from training import towers
 from training.config import TrainConfig
 from training.devices import training_scope
 from training.encoders import NAMES as ENCODERS
-from training.export import _to_litert
 from training.fusion import NAMES as FUSIONS
+from training.litert import to_litert
 from training.runtime import tf
 from training.towers import IdDropout, Moments, QueryTower, WeightedBag, embeddings
 
@@ -162,7 +162,7 @@ def test_the_exported_tower_answers_as_the_trained_one(tmp_path, encoder: str, k
     made = tower(TrainConfig(dimension=16, hidden=8, encoder=encoder, fusion=kind))
     random = np.random.default_rng(4)
     path = tmp_path / "query_tower.tflite"
-    path.write_bytes(_to_litert(made))
+    path.write_bytes(to_litert(made))
     exported = ExportedTower(path)
     for _ in range(3):
         row = inputs(random, made.encoding, 1)
