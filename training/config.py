@@ -21,6 +21,7 @@ CHOICES = {
     "loss": ("softmax", "gbce"),
     "negatives": ("batch", "sampled", "all"),
     "head_weights": ("set", "learned"),
+    "precision": ("float32", "bfloat16"),
 }
 AUTO = "auto"
 TRACKERS = ("tensorboard", "mlflow")
@@ -120,6 +121,8 @@ class TrainConfig:
         checkpoint_steps: steps after which the state of the run is kept, to be resumed.
         tracking: logs of the training: `tensorboard`, `mlflow`, both with + between, or `none`.
         mlflow_store: URI of MLflow's store; empty is the file store data/training_logs/mlflow.
+        precision: of a step's arithmetic: `float32`, or `bfloat16` with weights, losses and what is
+            measured and exported in float32 (`training.devices`).
         seed: of weights, order and dropout.
         label_service: feature service of what heads foretell.
         head_weights: `set`, or `learned` by how uncertain each head is.
@@ -159,6 +162,7 @@ class TrainConfig:
     patience: int = 2
     epoch_steps: int = 1000
     checkpoint_steps: int = 200
+    precision: str = "float32"
     tracking: str = "tensorboard+mlflow"
     mlflow_store: str = ""
     seed: int = 1

@@ -1,4 +1,4 @@
-"""Where a training runs: on the one device there is, or on all GPUs that are seen.
+"""Where a training runs, and how precisely: on the one device there is, or on all GPUs seen.
 
 Several devices take a batch each in every step and add up their gradients, so that a step is one of
 a batch as many times as large; candidates are compared within each device's batch.
@@ -6,7 +6,8 @@ a batch as many times as large; candidates are compared within each device's bat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from profilestore.errors import InputError
@@ -20,6 +21,24 @@ def all_devices() -> tf.distribute.Strategy:
     """The strategy for what is seen: mirrored over several GPUs, else TensorFlow's default."""
     gpus = [gpu.name for gpu in tf.config.list_logical_devices("GPU")]
     return tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
+
+
+@contextmanager
+def training_scope(config: TrainConfig) -> Iterator[None]:
+    """Where a model is made and trained: on all devices, in the config's precision."""
+    former = tf.keras.mixed_precision.global_policy()
+    with all_devices().scope():
+        if config.precision != "float32":
+            tf.keras.mixed_precision.set_global_policy(f"mixed_{config.precision}")
+        try:
+            yield
+        finally:
+            tf.keras.mixed_precision.set_global_policy(former)
+
+
+def is_plain(config: TrainConfig) -> bool:
+    """Whether what is trained can be measured and exported as it is: on one device, in float32."""
+    return config.precision == "float32" and all_devices().num_replicas_in_sync == 1
 
 
 def steps_an_epoch(source: Source, config: TrainConfig) -> int:

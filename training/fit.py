@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from training.batches import Source
 from training.config import TrainConfig, load_config
 from training.cut import Cut, cut_of
 from training.dataset import ITEM_VOCABULARY, TEST, TRAIN, Dataset, catalogue_at, evenly
-from training.devices import all_devices, devices_in_scope, steps_an_epoch
+from training.devices import devices_in_scope, is_plain, steps_an_epoch, training_scope
 from training.evaluate import TwoTowerScorer
 from training.export import export_bundle
 from training.head_evaluation import judge_heads
@@ -72,25 +72,27 @@ def fit(
     print(f"device: {DEVICE}")
     with tracker(settings, config, log) as opened:
         cut = cut_of(settings, config, store)
-        with all_devices().scope():
+        exported = None if is_plain(config) else untrained(settings, config, cut)
+        with training_scope(config):
+            tf.keras.utils.set_random_seed(config.seed)
             model, source, taken = begun(settings, config, cut)
-            devices = devices_in_scope()
-            checkpoints = checkpoints_of(settings, config, cut, log, devices)
+            checkpoints = checkpoints_of(settings, config, cut, log, devices_in_scope())
             opened.parameters({**config.to_json(), "device": DEVICE, **checkpoints.data})
             started = time.monotonic()
             curve = train(
                 model,
                 config,
                 source,
-                cut.validation(model),
+                looks(cut, model, exported),
                 checkpoints=checkpoints,
                 resume=resume,
                 tracker=opened,
             )
             seconds = time.monotonic() - started
             steps = steps_an_epoch(source, config)
-        if devices > 1:
-            model = on_one_device(settings, config, cut, model)
+        if exported is not None:
+            exported.set_weights(model.get_weights())
+            model = exported
         path, metrics = measured_bundle(
             settings,
             config,
@@ -126,12 +128,28 @@ def begun(
     return model, source, begin(settings, config, model, source, cut.dataset)
 
 
-def on_one_device(settings: Settings, config: TrainConfig, cut: Cut, model: TwoTower) -> TwoTower:
-    """The same towers without copies on several devices, as they are exported."""
-    alone, source, _ = begun(settings, replace(config, warm_start=""), cut)
-    made(alone, config, source)
-    alone.set_weights(model.get_weights())
-    return alone
+def untrained(settings: Settings, config: TrainConfig, cut: Cut) -> TwoTower:
+    """The same towers on one device and in float32, as they are measured and exported."""
+    model, source, _ = begun(settings, replace(config, warm_start=""), cut)
+    made(model, config, source)
+    return model
+
+
+def looks(cut: Cut, model: TwoTower, exported: TwoTower | None) -> Callable[[], float]:
+    """What says NDCG@10 on the validation window of a model in training.
+
+    Args:
+        exported: takes its weights to be measured; None measures the model itself.
+    """
+    if exported is None:
+        return cut.validation(model)
+    validate = cut.validation(exported)
+
+    def reached() -> float:
+        exported.set_weights(model.get_weights())
+        return validate()
+
+    return reached
 
 
 def checkpoints_of(

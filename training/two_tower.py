@@ -36,11 +36,12 @@ class TwoTower(tfrs.Model):
         self.head_loss = WeightedSum(
             {head.name: head.weight for head in config.heads if head.name in query_tower.heads},
             config.head_weights == "learned",
+            dtype=tf.float32,
         )
         self.position_loss = (
-            GBCE(items, config.calibration)
+            GBCE(items, config.calibration, dtype=tf.float32)
             if config.loss == "gbce"
-            else Softmax(config.label_smoothing)
+            else Softmax(config.label_smoothing, dtype=tf.float32)
         )
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
@@ -68,6 +69,8 @@ class TwoTower(tfrs.Model):
             {name: batch["candidate"][name] for name in self.candidate_tower.input},
             training=training,
         )
+        # Scores and losses are of float32, whatever the arithmetic before them.
+        candidate = tf.cast(candidate, tf.float32)
         retrieval = (
             tf.add_n(
                 [

@@ -19,6 +19,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ from profilestore.feature_store import FeatureStore
 from profilestore.settings import Settings
 from training.config import DEFAULT, TrainConfig, config_of, read_values
 from training.cut import Cut, cut_of
-from training.fit import begun
+from training.devices import is_plain, training_scope
+from training.fit import begun, looks, untrained
 from training.loop import REACHED, train
 from training.runtime import DEVICE, tf
 from training.tracking import tracker
@@ -211,20 +213,21 @@ def trained(
     """Train a trial's config; its best validation NDCG@10."""
     tf.keras.backend.clear_session()
     gc.collect()
+    exported = None if is_plain(config) else untrained(settings, config, cut)
     tf.keras.utils.set_random_seed(config.seed)
-    model, source, _ = begun(settings, config, cut)
-    validate = cut.validation(model)
-    looks: Iterator[int] = iter(range(config.epochs + 1))
+    epochs: Iterator[int] = iter(range(config.epochs + 1))
 
-    def looked() -> float:
+    def looked(validate: Callable[[], float]) -> float:
         reached = validate()
-        look(next(looks), reached)
+        look(next(epochs), reached)
         return reached
 
-    with tracker(settings, config, name) as opened:
+    with tracker(settings, config, name) as opened, training_scope(config):
         opened.parameters(config.to_json())
+        model, source, _ = begun(settings, config, cut)
+        validate = partial(looked, looks(cut, model, exported))
         try:
-            curve = train(model, config, source, looked, tracker=opened)
+            curve = train(model, config, source, validate, tracker=opened)
         except optuna.TrialPruned as pruned:
             given_up = pruned
         else:
