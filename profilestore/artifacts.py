@@ -35,6 +35,7 @@ import numpy as np
 import numpy.typing as npt
 
 from profilestore.calibration import Calibration
+from profilestore.disk import free_bytes, is_full, tree_to_disk
 from profilestore.encoding import Arrays, Encoding, Vocabulary, vocabularies_from_json
 from profilestore.errors import MissingStageError, ProfilestoreError
 from profilestore.item_index import MOST_EXACT, ItemIndex
@@ -218,6 +219,13 @@ def load(path: Path) -> Bundle:
                 f"(found {found[:12]}, wanted {expected[:12]}). Run `make train`, or point "
                 f"{CURRENT} to another version."
             )
+    # Older bundles do not name it.
+    tower = manifest.get("query_tower", "query_tower.tflite")
+    if tower not in manifest["files"]:
+        raise ProfilestoreError(
+            f"bundle {manifest['version']}: {MANIFEST} has serving run {tower}, which the bundle "
+            f"does not have. Name one that it has, or point {CURRENT} to another version."
+        )
     item_vectors = np.load(path / "item_vectors.npy")
     item_ids = json.loads((path / "item_ids.json").read_text())
     return Bundle(
@@ -227,7 +235,7 @@ def load(path: Path) -> Bundle:
         vocabularies=vocabularies_from_json((path / "vocabularies.json").read_text()),
         item_ids=item_ids,
         item_vectors=item_vectors,
-        query_tower=QueryTower(path / "query_tower.tflite"),
+        query_tower=QueryTower(path / tower),
         item_index=(
             ItemIndex.load(path / INDEX, manifest["item_index"]["breadth"])
             if len(item_ids) >= MOST_EXACT and "item_index" in manifest
@@ -248,8 +256,8 @@ def new_bundle(settings: Settings, version: str, manifest: Mapping[str, Any]) ->
     """
     settings.models.mkdir(parents=True, exist_ok=True)
     draft = settings.models / f".{version}.{os.getpid()}"
-    draft.mkdir()
     try:
+        draft.mkdir()
         yield draft
         files = {
             str(file.relative_to(draft)): _sha256(file)
@@ -258,27 +266,46 @@ def new_bundle(settings: Settings, version: str, manifest: Mapping[str, Any]) ->
         }
         stamped = {"version": version, **manifest, "files": files}
         (draft / MANIFEST).write_text(json.dumps(stamped, indent=2) + "\n")
+        # A file system may find out only now that it has no room for what it took.
+        tree_to_disk(draft)
         draft.rename(settings.models / version)
     except OSError as error:
+        said = _not_written(version, draft, error)
         shutil.rmtree(draft, ignore_errors=True)
-        free = shutil.disk_usage(settings.models).free
-        raise ProfilestoreError(
-            f"the bundle {version} cannot be written to {settings.models}, where "
-            f"{free / 1e6:,.0f} MB are free: {error.strerror or error}. The last good bundle stays "
-            "in place. Make room, then run `python -m training export`, which goes on from the "
-            "last checkpoint."
-        ) from error
+        raise said from error
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-    set_current(settings, version)
+    try:
+        set_current(settings, version)
+    except OSError as error:
+        said = _not_written(version, settings.models / version, error)
+        # Whole, and nobody's: it has the room that is missing.
+        shutil.rmtree(settings.models / version, ignore_errors=True)
+        raise said from error
+
+
+def _not_written(version: str, folder: Path, error: OSError) -> ProfilestoreError:
+    """What went wrong where, said before what was written is removed."""
+    written = sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())
+    where = Path(error.filename) if isinstance(error.filename, str) else folder
+    todo = "Make room there, then" if is_full(error) else "When that is mended,"
+    return ProfilestoreError(
+        f"the bundle {version} cannot be written: {error.strerror or error}, at {where}, after "
+        f"{written / 1e6:,.1f} MB and with {free_bytes(where) / 1e6:,.1f} MB free there. The last "
+        f"good bundle stays in place. {todo} run `python -m training export`, which goes on from "
+        "the last checkpoint."
+    )
 
 
 def set_current(settings: Settings, version: str) -> None:
     """Name the bundle that serving loads; a reader sees the old name or the new one."""
     draft = settings.models / f".{CURRENT}.{os.getpid()}"
-    draft.write_text(json.dumps({"version": version}) + "\n")
-    draft.replace(settings.models / CURRENT)
+    try:
+        draft.write_text(json.dumps({"version": version}) + "\n")
+        draft.replace(settings.models / CURRENT)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _read_heads(path: Path) -> dict[str, BundleHead]:

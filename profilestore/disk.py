@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What libraries say that write by themselves: TensorFlow and DuckDB have the system's words.
+_SAID = (*(os.strerror(number) for number in _FULL), "disk is full", "Not enough free space")
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether this says that a disk, or what somebody may have of it, is full."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return True
+    return any(words in str(error) for words in _SAID)
+
+
+def free_bytes(path: Path) -> int:
+    """How much room there is where a path lies, or would lie."""
+    there = next(one for one in (path, *path.absolute().parents) if one.exists())
+    return shutil.disk_usage(there).free
 
 
 def to_disk(path: Path) -> None:

@@ -98,7 +98,10 @@ def retrieve(
     """
     if bundle.item_index is None:
         return bundle.item_ids, bundle.item_vectors @ query
-    rows = bundle.item_index.nearest(query, min(count, len(bundle.item_ids)))
+    wanted = min(count, len(bundle.item_ids))
+    rows = bundle.item_index.nearest(query, wanted)
+    if len(rows) < wanted:  # a graph may have parts that no search reaches
+        return bundle.item_ids, bundle.item_vectors @ query
     return [bundle.item_ids[row] for row in rows], bundle.item_vectors[rows] @ query
 
 

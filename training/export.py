@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from profilestore.artifacts import INDEX, new_bundle
 from profilestore.calibration import Calibration
+from profilestore.disk import tree_to_disk
 from profilestore.encoding import Arrays, vocabularies_to_json
 from profilestore.errors import ProfilestoreError
 from profilestore.feature_store import FeatureStore
@@ -26,7 +27,7 @@ from training.dataset import VALIDATION, Dataset, evenly, gather
 from training.evaluate import ItemTimeline, predict
 from training.kept_ranks import KeptRanks
 from training.labels import Label
-from training.litert import Tower, write_towers
+from training.litert import FLOAT32, Tower, file_of, write_towers
 from training.model_card import write_model_card
 from training.report import write_report
 from training.runtime import tf
@@ -85,6 +86,7 @@ def export_bundle(
     asked = evenly(dataset.rows(VALIDATION), _QUERIES)
     index, quality = best_index(vectors, predict(query_tower, dataset.query, asked))
     manifest["item_index"] = {"breadth": quality.breadth}
+    manifest["query_tower"] = file_of(FLOAT32)
     version = f"{now:%Y%m%dT%H%M%SZ}"
     with new_bundle(settings, version, manifest) as folder:
         _write_json(folder / "encoding.json", dataset.query_encoding.to_json())
@@ -111,6 +113,8 @@ def export_bundle(
         write_report(folder, version, manifest, measured)
         write_model_card(folder, version, manifest, measured)
         # Last, and before the bundle is there: vectors in the lake are those of the latest bundle.
+        # So what can still fail for want of room should have failed by now.
+        tree_to_disk(folder)
         write_vectors(settings, store, config, dataset, query_tower, vectors, version, now)
     return settings.models / version
 
@@ -146,7 +150,7 @@ def _check_saved(
         saved = SavedTower(folder / name)(gather(inputs, rows)).numpy()
         wanted = predict(trained, inputs, rows)
         difference = float((np.abs(saved - wanted) / np.maximum(1.0, np.abs(wanted))).max())
-        if difference > _TOLERANCE_SAVED:
+        if not difference <= _TOLERANCE_SAVED:  # nor where it is no number
             raise ProfilestoreError(
                 f"the saved {name} differs from the trained one by {difference:.1e} (at most "
                 f"{_TOLERANCE_SAVED:.0e} is accepted); the last good bundle stays in place."

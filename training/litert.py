@@ -94,7 +94,7 @@ def check_same(path: Path, query_tower: TrainedTower, dataset: Dataset) -> None:
         float(np.abs(np.stack([answer[name] for answer in answers]) - values).max())
         for name, values in wanted.items()
     )
-    if difference > _TOLERANCE:
+    if not difference <= _TOLERANCE:  # nor where it is no number
         raise ProfilestoreError(
             f"the exported query tower differs from the trained one by {difference:.1e} "
             f"(at most {_TOLERANCE:.0e} is accepted); the last good bundle stays in place."

@@ -6,6 +6,8 @@ in the feature views at once, and look-alikes and similar items are a search of 
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -15,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from profilestore import lake
+from profilestore.disk import is_full
 from profilestore.errors import ProfilestoreError
 from profilestore.feature_store import FeatureStore
 from profilestore.settings import Settings
@@ -45,6 +48,7 @@ def write_vectors(
         version: of the bundle that they are of.
 
     Raises:
+        OSError: the disk is full.
         ProfilestoreError: somebody else writes to the lake, or it was built by an older checkout.
     """
     people = store.keys(config.feature_service, "user")
@@ -63,6 +67,9 @@ def write_vectors(
             "on from the last checkpoint. The last good bundle stays in place."
         ) from error
     except duckdb.Error as error:
+        if is_full(error):
+            said = os.strerror(errno.ENOSPC)
+            raise OSError(errno.ENOSPC, said, str(settings.lake_files)) from error
         raise ProfilestoreError(
             f"the model's vectors cannot be written to the lake at {settings.lake_catalog}: "
             f"{error}. Wait for a build that runs, then `python -m training export` goes on from "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -177,6 +178,79 @@ def test_a_disk_that_refuses_changes_nothing(
         with pytest.raises(ProfilestoreError, match=r"No space left.*last good bundle stays"):
             bundle("v2")
     assert below(home.models) == before
+
+
+def test_a_full_disk_is_said_with_the_file_and_what_was_written(
+    home: Settings, bundle: Callable[..., Path]
+) -> None:
+    """The kernel's own refusal, at the second file."""
+    bundle("v1")
+    before = below(home.models)
+
+    def fills() -> None:
+        with new_bundle(home, "v2", {}) as folder:
+            (folder / "first").write_bytes(b"x" * 2_000_000)
+            (folder / "second").symlink_to("/dev/full")
+            with (folder / "second").open("wb", buffering=0) as second:
+                try:
+                    second.write(b"x")
+                except OSError as error:
+                    raise OSError(error.errno, error.strerror, str(folder / "second")) from error
+
+    said = r"v2 cannot be written: No space left.*, at .*second, after 2\.0 MB and with [\d.,]+ MB"
+    with pytest.raises(ProfilestoreError, match=said) as caught:
+        fills()
+    assert "Make room there" in str(caught.value)
+    assert below(home.models) == before
+    assert sorted(one.name for one in home.models.iterdir()) == ["current.json", "v1"]
+
+
+@pytest.mark.parametrize("step", ["mkdir", "write_text", "replace"])
+def test_a_disk_that_fills_up_at_either_end_changes_nothing(
+    home: Settings, bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """When the draft is made, or when the new bundle, whole by then, is made the current one."""
+    bundle("v1")
+    before = below(home.models)
+    done = getattr(Path, step)
+
+    def fails(self: Path, *rest: Any, **more: Any) -> Any:
+        if self.name.startswith((".v2", ".current.json")):
+            if step == "write_text":
+                self.touch()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+        return done(self, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, step, fails)
+        with pytest.raises(ProfilestoreError, match=r"v2 cannot be written: No space left"):
+            bundle("v2")
+    assert below(home.models) == before
+    assert sorted(one.name for one in home.models.iterdir()) == ["current.json", "v1"]
+    assert load_current(home).version == "v1"
+
+
+def test_who_may_not_write_is_not_told_to_make_room(home: Settings) -> None:
+    with (
+        pytest.raises(ProfilestoreError, match=r"Permission denied, at report\.html") as caught,
+        new_bundle(home, "v1", {}),
+    ):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "report.html")
+    assert "Make room" not in str(caught.value)
+
+
+def test_serving_runs_the_form_of_the_query_tower_that_the_manifest_names(home: Settings) -> None:
+    with new_bundle(home, "v1", {"query_tower": "query_tower.int8.tflite"}) as folder:
+        fill(folder)
+        (folder / "query_tower.int8.tflite").write_bytes(b"a small tower")
+    assert load_current(home).query_tower.content == b"a small tower"  # type: ignore[attr-defined]
+
+
+def test_a_form_that_the_bundle_does_not_have_is_refused_by_name(home: Settings) -> None:
+    with new_bundle(home, "v1", {"query_tower": "query_tower.int8.tflite"}) as folder:
+        fill(folder)
+    with pytest.raises(ProfilestoreError, match=r"bundle v1: .*query_tower\.int8\.tflite, which"):
+        load_current(home)
 
 
 def test_a_version_is_never_overwritten(home: Settings, bundle: Callable[..., Path]) -> None:

@@ -69,3 +69,10 @@ def test_exact_is_a_full_sort_cut() -> None:
     vectors, (query, *_) = vectors_of(300, 3.0), vectors_of(1, 1.0, seed=2)
     wanted = sorted(np.argsort(-(vectors @ query), kind="stable")[:25])
     assert exact(vectors, query, 25).tolist() == wanted
+
+
+def test_a_disk_that_is_full_says_so() -> None:
+    """usearch, writing by itself, says that it failed to serialise."""
+    index = ItemIndex.of(vectors_of(50, 1.0), by_angle=True, breadth=128)
+    with pytest.raises(OSError, match="No space left"):
+        index.save(Path("/dev/full"))

@@ -65,6 +65,16 @@ def test_an_index_gives_what_comparing_all_does(bundle, store, now) -> None:
     assert len(found.items) == 5
 
 
+def test_where_an_index_finds_too_few_all_are_compared(bundle) -> None:
+    class Torn:
+        def nearest(self, query: np.ndarray, count: int) -> np.ndarray:
+            return np.arange(count - 1)
+
+    ids, scores = retrieve(replace(bundle, item_index=Torn()), np.array([1, 0], np.float32), 4)
+    assert list(ids) == bundle.item_ids
+    assert scores.tolist() == bundle.item_vectors[:, 0].tolist()
+
+
 def test_the_tower_is_asked_with_the_values_under_view_and_feature(bundle, store, now) -> None:
     records = store.online("retrieval_v1", "user", ["u-ann"])[0]
     ask_model(bundle, store, "u-ann", now)

@@ -13,7 +13,7 @@ import pytest
 from profilestore.encoding import FIRST_ID, Encoding, Vocabulary
 from profilestore.errors import ProfilestoreError
 from profilestore.settings import Settings
-from training import saved_towers
+from training import export, saved_towers
 from training.config import TrainConfig
 from training.dataset import ITEM_VOCABULARY
 from training.evaluate import predict
@@ -79,6 +79,22 @@ def test_a_saved_tower_gives_the_vectors_it_was_exported_with(exported, side: st
     assert tower.takes == {name: array.shape[1:] for name, array in INPUTS[side].items()}
     found = predict(tower, INPUTS[side], np.arange(ROWS))
     assert found == pytest.approx(vectors[side], abs=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [1e-4, np.nan])
+def test_a_saved_tower_that_answers_otherwise_is_not_exported(exported, wrong: float) -> None:
+    folder, vectors = exported
+
+    def trained(by: float):
+        return lambda inputs, training=False: vectors["query"] + np.float32(by)
+
+    def check(by: float) -> None:
+        towers = {"query_tower": (trained(by), INPUTS["query"])}
+        export._check_saved(folder / "saved_model", towers, np.arange(ROWS))
+
+    check(0.0)
+    with pytest.raises(ProfilestoreError, match=r"query_tower differs .* last good bundle stays"):
+        check(wrong)
 
 
 def test_an_input_without_columns_is_none() -> None:
