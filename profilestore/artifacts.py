@@ -289,9 +289,11 @@ def _not_written(version: str, folder: Path, error: OSError) -> ProfilestoreErro
     """What went wrong where, said before what was written is removed."""
     written = sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())
     where = Path(error.filename) if isinstance(error.filename, str) else folder
-    todo = "Make room there, then" if is_full(error) else "When that is mended,"
+    full = is_full(error)
+    todo = "Make room there, then" if full else "When that is mended,"
     return ProfilestoreError(
-        f"the bundle {version} cannot be written: {error.strerror or error}, at {where}, after "
+        f"the bundle {version} cannot be written: {'the disk is full: ' if full else ''}"
+        f"{error.strerror or error}, at {where}, after "
         f"{written / 1e6:,.1f} MB and with {free_bytes(where) / 1e6:,.1f} MB free there. The last "
         f"good bundle stays in place. {todo} run `python -m training export`, which goes on from "
         "the last checkpoint."

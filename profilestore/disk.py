@@ -8,8 +8,14 @@ import shutil
 from pathlib import Path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# What libraries say that write by themselves: TensorFlow and DuckDB have the system's words.
-_SAID = (*(os.strerror(number) for number in _FULL), "disk is full", "Not enough free space")
+# What libraries say that write by themselves: TensorFlow and DuckDB have the system's words, numpy
+# says how many numbers were "requested and" how many written.
+_SAID = (
+    *(os.strerror(number) for number in _FULL),
+    "disk is full",
+    " requested and ",
+    "Not enough free space",
+)
 
 
 def is_full(error: BaseException) -> bool:

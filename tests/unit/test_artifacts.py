@@ -197,7 +197,7 @@ def test_a_full_disk_is_said_with_the_file_and_what_was_written(
                 except OSError as error:
                     raise OSError(error.errno, error.strerror, str(folder / "second")) from error
 
-    said = r"v2 cannot be written: No space left.*, at .*second, after 2\.0 MB and with [\d.,]+ MB"
+    said = r"the disk is full: No space left.*, at .*second, after 2\.0 MB and with [\d.,]+ MB"
     with pytest.raises(ProfilestoreError, match=said) as caught:
         fills()
     assert "Make room there" in str(caught.value)
@@ -223,7 +223,9 @@ def test_a_disk_that_fills_up_at_either_end_changes_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, step, fails)
-        with pytest.raises(ProfilestoreError, match=r"v2 cannot be written: No space left"):
+        with pytest.raises(
+            ProfilestoreError, match=r"v2 cannot be written: the disk is full: No space left"
+        ):
             bundle("v2")
     assert below(home.models) == before
     assert sorted(one.name for one in home.models.iterdir()) == ["current.json", "v1"]

@@ -19,6 +19,7 @@ from profilestore.disk import free_bytes, is_full
         (OSError(errno.EDQUOT, "over the quota"), True),
         (OSError("No space left on device; variables.data-00000-of-00001"), True),  # TensorFlow
         (OSError("Not enough free space to write 800 bytes"), True),  # numpy
+        (OSError("1160448 requested and 458720 written"), True),  # numpy
         (duckdb.IOException('Could not write file "x": No space left on device'), True),
         (duckdb.Error("Failed to commit: database or disk is full"), True),
         (PermissionError(errno.EACCES, "Permission denied"), False),
