@@ -200,6 +200,7 @@ class TestOpenApi:
             "/v1/recommendations/{user_id}",
             "/v1/recommendations/{user_id}/{item_id}/why",
             "/v1/users",
+            "/v1/events",
             "/healthz",
             "/readyz",
         }
