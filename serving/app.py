@@ -82,7 +82,7 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
     """
     served = deployment or Deployment(settings)
     popularity = Popularity(served)
-    intake = Intake(settings)
+    intake = Intake(settings, deployment=served)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -90,7 +90,7 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
             popularity.warm()
         intake.begin()
         yield
-        intake.close()
+        intake.end()
 
     app = FastAPI(
         title="Profilestore",

@@ -18,7 +18,7 @@ from typing import Generic, Protocol, TypeVar
 from profilestore.artifacts import CURRENT, Bundle, load_current
 from profilestore.encoding import Feature
 from profilestore.errors import MissingStageError, ProfilestoreError
-from profilestore.feature_store import FeatureStore, Materialized, ViewRecord
+from profilestore.feature_store import FeatureStore, Materialized, StoredRow, ViewRecord
 from profilestore.settings import Settings
 from profilestore.sources import Clock, read_clock
 from profilestore.sources.clock import ACTIVE_FILE
@@ -42,6 +42,12 @@ class Store(Protocol):
         self, service: str, entity: str, keys: Sequence[str], *, now: datetime | None = None
     ) -> list[dict[str, ViewRecord]]: ...
 
+    def tagged(self, entity: str, tag: str) -> list[Feature]: ...
+
+    def materialised_rows(self, view: str, keys: Sequence[str]) -> list[StoredRow | None]: ...
+
+    def push_rows(self, view: str, rows: Mapping[str, StoredRow]) -> None: ...
+
 
 class SharedStore:
     """A store that many threads may use: one at a time reads.
@@ -56,6 +62,7 @@ class SharedStore:
         self._lock = threading.Lock()
         self._features: dict[str, list[Feature]] = {}
         self._view_tags: dict[str, dict[str, dict[str, str]]] = {}
+        self._tagged: dict[tuple[str, str], list[Feature]] = {}
 
     def features(self, service: str) -> list[Feature]:
         with self._lock:
@@ -68,6 +75,20 @@ class SharedStore:
             if service not in self._view_tags:
                 self._view_tags[service] = self._store.view_tags(service)
             return self._view_tags[service]
+
+    def tagged(self, entity: str, tag: str) -> list[Feature]:
+        with self._lock:
+            if (entity, tag) not in self._tagged:
+                self._tagged[entity, tag] = self._store.tagged(entity, tag)
+            return self._tagged[entity, tag]
+
+    def materialised_rows(self, view: str, keys: Sequence[str]) -> list[StoredRow | None]:
+        with self._lock:
+            return self._store.materialised_rows(view, keys)
+
+    def push_rows(self, view: str, rows: Mapping[str, StoredRow]) -> None:
+        with self._lock:
+            self._store.push_rows(view, rows)
 
     def online(
         self, service: str, entity: str, keys: Sequence[str], *, now: datetime | None = None
@@ -168,7 +189,7 @@ class Deployment:
     ) -> None:
         # Whoever empties or refills the online store leaves another note: then its file may be
         # another one too, and an open connection would go on reading the old one.
-        note = settings.online / "materialized.json"
+        self._note = note = settings.online / "materialized.json"
         self._store: Watched[Store] = Watched(
             "feature registry",
             lambda: SharedStore(open_store(settings)),
@@ -198,6 +219,10 @@ class Deployment:
             MissingStageError: nothing was materialised.
         """
         return self._people.get()
+
+    def materialisation(self) -> object:
+        """Another value whenever the online store was filled anew."""
+        return _stamp([self._note])
 
     def bundle(self) -> Bundle:
         """The current bundle, if the feature service still has every column that it reads.

@@ -84,6 +84,10 @@ class EventsTaken(BaseModel):
 
     accepted: int
     repeated: int
+    is_shown: bool = Field(
+        description="Whether the next profile and the next recommendations know them. If not, they "
+        "will once the online store can be written."
+    )
     events: list[EventTaken]
 
 

@@ -11,19 +11,22 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from profilestore.errors import ProfilestoreError
+from profilestore.errors import MissingStageError, ProfilestoreError
 from profilestore.instants import from_micros, to_micros
 from profilestore.privacy.pseudonyms import load_or_create_key
 from profilestore.settings import Settings
+from serving.deployment import Deployment
 from serving.live.event import EventsTaken, EventTaken, LiveEvent, Told, told
 from serving.live.index import EventIndex
 from serving.live.log import LiveLog
+from serving.live.rows import LiveRows
 
+_WATCH_SECONDS = 1.0
 _log = logging.getLogger("profilestore.serving")
 
 
@@ -68,6 +71,7 @@ class Intake:
 
     Args:
         settings: whose home the log lies in.
+        deployment: whose online store shows what was told; without one events are only kept.
         now: the clock.
     """
 
@@ -75,6 +79,7 @@ class Intake:
         self,
         settings: Settings,
         *,
+        deployment: Deployment | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._settings = settings
@@ -84,19 +89,51 @@ class Intake:
         self._at_log = threading.Lock()
         self._opened: _Opened | None = None
         self._latest = 0
+        self._rows = None if deployment is None else LiveRows(deployment)
+        self._filled = (lambda: None) if deployment is None else deployment.materialisation
+        # Of which filling the online store has everything that was told; None of none.
+        self._shown: object = None
+        self._ended = threading.Event()
+        self._watcher: threading.Thread | None = None
 
     def now(self) -> datetime:
         """What time it is."""
         return self._now()
 
     def begin(self) -> None:
-        """`open`, if events were ever taken here; what stands against it is logged, and told to
-        whoever sends the next event."""
+        """`open`, if events were ever taken here, and from now on bring what was told into every
+        new filling of the online store. What stands against it is logged, and told to whoever sends
+        the next event."""
+        self._ended.clear()
         if self._settings.live.exists():
             try:
                 self.open()
+                self.show()
             except ProfilestoreError as error:
                 _log.error("no events are taken: %s", error)
+        self._watcher = threading.Thread(target=self._watch, name="live rows", daemon=True)
+        self._watcher.start()
+
+    def end(self) -> None:
+        """The opposite of `begin`."""
+        self._ended.set()
+        if self._watcher is not None:
+            self._watcher.join()
+            self._watcher = None
+        self.close()
+
+    def show(self) -> None:
+        """Bring what was told into the online store, if that was filled since."""
+        with self._at_log:
+            if self._opened is not None and (self._shown is None or self._shown != self._filled()):
+                self._show(self._opened, ())
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_WATCH_SECONDS):
+            try:
+                self.show()
+            except Exception as error:
+                _log.error("the online store could not be brought up to date: %s", error)
 
     def open(self) -> None:
         """Read what there is of the log, and go on where a process that was killed has stopped.
@@ -150,7 +187,7 @@ class Intake:
     def _write(self, requests: Sequence[_Request]) -> list[EventsTaken]:
         opened = self._open()
         # A clock that is set back must not bring the order of arrival into disorder.
-        self._latest = received = max(to_micros(self._now()), self._latest + 1)
+        arrived = max(to_micros(self._now()), self._latest + 1)
         known = opened.index.known(
             {event.event_id for request in requests for event in request.events}
         )
@@ -162,24 +199,51 @@ class Intake:
                 is_new = event.event_id not in known
                 if is_new:
                     known.add(event.event_id)
-                    new.append(told(event, opened.key, received))
+                    # An instant of its own for each: what was learned by one says which they are.
+                    self._latest = arrived + len(new)
+                    new.append(told(event, opened.key, self._latest))
                 states.append(
                     EventTaken(event_id=event.event_id, state="accepted" if is_new else "repeated")
                 )
             accepted = sum(state.state == "accepted" for state in states)
             answers.append(
-                EventsTaken(accepted=accepted, repeated=len(states) - accepted, events=states)
+                EventsTaken(
+                    accepted=accepted,
+                    repeated=len(states) - accepted,
+                    is_shown=False,
+                    events=states,
+                )
             )
         if new:
             lines = b"".join(event.to_line() for event in new)
-            end = opened.log.append(lines, from_micros(received))
+            end = opened.log.append(lines, from_micros(arrived))
             try:
                 opened.index.add(new, end)
             except Exception:
                 # The log has them and the index does not: it reads them when it is opened again.
                 self._abandon(opened)
                 raise
-        return answers
+        is_shown = self._show(opened, dict.fromkeys(event.user_id for event in new))
+        return [answer.model_copy(update={"is_shown": is_shown}) for answer in answers]
+
+    def _show(self, opened: _Opened, people: Iterable[str]) -> bool:
+        """Whether the online store has everything that was told."""
+        if self._rows is None:
+            return False
+        filled = self._filled()
+        if filled != self._shown:
+            # It was filled anew, or never had what is in the log: everybody's rows, not only these.
+            people = opened.index.people()
+        try:
+            self._rows.refresh(people, opened.index)
+        except MissingStageError:
+            self._shown = None
+        except Exception as error:
+            self._shown = None
+            _log.error("events are in the log, but not in the online store yet: %s", error)
+        else:
+            self._shown = filled
+        return self._shown is not None
 
     def _open(self) -> _Opened:
         if self._opened is None:

@@ -63,6 +63,7 @@ def test_an_event_is_in_the_log_by_pseudonym(live_client: TestClient, home: Sett
     assert answer.json() == {
         "accepted": 1,
         "repeated": 0,
+        "is_shown": False,
         "events": [{"event_id": "e-1", "state": "accepted"}],
     }
     (told,) = logged(home)
