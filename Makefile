@@ -89,6 +89,11 @@ $(STAMPS)/train: $(STAMPS)/apply $(TRAINING)
 	$(RUN) train $(if $(CONFIG),--config $(CONFIG)) $(if $(RESUME),--resume) $(if $(WARM),--warm-start $(WARM))
 	@touch $@
 
+.PHONY: tune
+tune: $(STAMPS)/apply ## Search settings of the training by its validation window (TRIALS=20; CONFIG=a YAML with `tune`)
+	@echo "== tune: settings by the validation window"
+	$(VENV)/bin/python -m training tune $(if $(CONFIG),--config $(CONFIG)) $(if $(TRIALS),--trials $(TRIALS))
+
 .PHONY: segments
 segments: $(STAMPS)/apply ## Learn vectors, anomaly scores and segments of people, unsupervised (data/profiles/)
 	@echo "== segments: what sets people apart"
@@ -178,6 +183,10 @@ bench-online-read: $(VENV)/.installed ## Measure online reads beside Feast's SQL
 bench-movielens: $(VENV)/.installed ## Measure the towers by the papers' protocol on MovieLens 1M (DATA=its folder; SEEDS="1 2"; QUICK=1: two epochs)
 	$(VENV)/bin/python benchmarks/movielens.py $(if $(QUICK),--quick) $(if $(DATA),--data $(DATA)) $(if $(SEEDS),--seeds $(SEEDS))
 
+.PHONY: bench-training
+bench-training: $(STAMPS)/apply ## Measure training: input, positions a second, time to 95 % of the best, beside plain Keras and ALS (QUICK=1: few steps)
+	$(VENV)/bin/python benchmarks/training_speed.py $(if $(QUICK),--quick) $(if $(CONFIG),--config $(CONFIG))
+
 .PHONY: bench-ablation
 bench-ablation: $(STAMPS)/apply ## What each part of the two-tower adds, on the log of SOURCE (ONLY="features loss"; QUICK=1: two variants, one epoch)
 	$(VENV)/bin/python benchmarks/ablation.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(CONFIG),--config $(CONFIG))
@@ -194,6 +203,10 @@ bench-sources: $(VENV)/.installed ## From nothing to a profile with several logs
 screenshots: $(STAMPS)/train ## Take the pictures of the page that README.md shows (needs Chromium or Chrome)
 	@test -e data/online/materialized.json || $(MAKE) --no-print-directory materialize
 	$(VENV)/bin/python docs/screenshots.py
+
+.PHONY: schema
+schema: $(VENV)/.installed ## Write docs/profile.schema.json, the JSON Schema of the profile document
+	$(VENV)/bin/python -m serving.schema
 
 .PHONY: lock
 lock: ## Resolve requirements/*.in anew into requirements/*.lock (needs uv on the path)

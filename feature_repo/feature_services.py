@@ -11,6 +11,7 @@ from feature_views import (
     item_neighbours,
     item_popularity,
     item_statistics,
+    item_vectors,
     user_activity,
     user_attributes,
     user_behaviour,
@@ -23,6 +24,7 @@ from feature_views import (
     user_rhythm,
     user_sessions,
     user_value,
+    user_vectors,
 )
 from on_demand_views import request_context
 
@@ -86,6 +88,13 @@ context_v1 = FeatureService(
     name="context_v1",
     features=[request_context],
     description="What a model can ask of the moment of asking; whoever asks gives `asked_at`.",
+    tags={"purpose": "recommendation"},
+)
+
+vectors_v1 = FeatureService(
+    name="vectors_v1",
+    features=[user_vectors, item_vectors],
+    description="People and items as the current model places them: who and what is alike.",
     tags={"purpose": "recommendation"},
 )
 

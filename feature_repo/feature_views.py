@@ -413,6 +413,38 @@ item_statistics = FeatureView(
     tags={"block": "statistics", "purposes": "profile, recommendation"},
 )
 
+item_vectors = FeatureView(
+    name="item_vectors",
+    entities=[item],
+    ttl=timedelta(0),
+    schema=[
+        Field(
+            name="vector",
+            dtype=Array(Float32),
+            description="Candidate vector, as long as the model's config says.",
+            vector_index=True,
+            vector_search_metric="cosine",
+            tags={"class": "aggregate", "vector_index": "cosine"},
+        ),
+        Field(
+            name="model",
+            dtype=String,
+            description="Version of the bundle.",
+            tags={"class": "aggregate"},
+        ),
+    ],
+    source=DuckDBSource(
+        name="item_vectors",
+        table="item_vectors",
+        timestamp_field="event_timestamp",
+        created_timestamp_column="loaded_at",
+    ),
+    online=True,
+    description="One row per item and trained model, true from when the model was exported. What the candidate tower makes of the item as it was then; vectors of one model compare with each other and with its people (user_vectors), by their inner product, and with those of no other model.",
+    owner="analytics",
+    tags={"block": "vector", "purposes": "profile, recommendation"},
+)
+
 user_activity = FeatureView(
     name="user_activity",
     entities=[user],
@@ -1389,4 +1421,36 @@ user_value = FeatureView(
     description="One row per user and instant at which an order enters a window or leaves it. What a person is worth as a customer: recency, frequency and money, with the place of each in the population of the row's day (population_daily), which is what was known before that day began.",
     owner="analytics",
     tags={"block": "value", "purposes": "profile, recommendation"},
+)
+
+user_vectors = FeatureView(
+    name="user_vectors",
+    entities=[user],
+    ttl=timedelta(0),
+    schema=[
+        Field(
+            name="vector",
+            dtype=Array(Float32),
+            description="Query vector, as long as the model's config says.",
+            vector_index=True,
+            vector_search_metric="cosine",
+            tags={"class": "behaviour", "vector_index": "cosine"},
+        ),
+        Field(
+            name="model",
+            dtype=String,
+            description="Version of the bundle.",
+            tags={"class": "aggregate"},
+        ),
+    ],
+    source=DuckDBSource(
+        name="user_vectors",
+        table="user_vectors",
+        timestamp_field="event_timestamp",
+        created_timestamp_column="loaded_at",
+    ),
+    online=True,
+    description="One row per person and trained model, true from when the model was exported. What the query tower makes of the person; vectors of one model compare with each other and with its items (item_vectors), by their inner product, and with those of no other model.",
+    owner="analytics",
+    tags={"block": "vector", "purposes": "profile, recommendation"},
 )

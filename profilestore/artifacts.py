@@ -4,10 +4,13 @@
     encoding.json         how user features become the query tower's inputs
     vocabularies.json     id of each value that training knew
     query_tower.tflite    user features -> query vector and scores of heads, without TensorFlow
+    query_tower.*.tflite  the same in float16 and int8, where that loses little
     heads.json            what each head foretells, and how its scores are calibrated
     item_ids.json         item of each row of item_vectors.npy
     item_vectors.npy      float32 [items, dimension]
+    item_index.usearch    the same vectors, for a search among very many
     metrics.json, report.html, plots
+    model_card.md         what it is, what it is for, and what it is not
     test_ranks.npz        the model's and the baselines' ranks on the test window
     saved_model/          both towers, for those who have TensorFlow
 
@@ -24,19 +27,45 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from profilestore.calibration import Calibration
 from profilestore.encoding import Arrays, Encoding, Vocabulary, vocabularies_from_json
 from profilestore.errors import MissingStageError, ProfilestoreError
+from profilestore.item_index import MOST_EXACT, ItemIndex
 from profilestore.settings import Settings
 
 MANIFEST = "bundle.json"
 CURRENT = "current.json"
+INDEX = "item_index.usearch"
+
+
+@dataclass(frozen=True)
+class BundleHead:
+    """What else than the next item a bundle foretells.
+
+    Attributes:
+        kind: `binary`, `category` or `amount`.
+        column: the feature that it foretells, as `<view>__<feature>`, or `event_type`.
+        after_days: how long after it is asked that feature is read.
+        above: of `binary`, what the feature has to be above.
+        classes: of `category`, by number.
+        reached: figures of the test window.
+    """
+
+    name: str
+    kind: str
+    column: str
+    after_days: int
+    above: float
+    classes: tuple[str, ...]
+    calibration: Calibration
+    reached: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -47,6 +76,8 @@ class Bundle:
         manifest: what bundle.json says.
         item_ids: item of each row of `item_vectors`.
         item_vectors: float32 [items, dimension].
+        item_index: where comparing all of them takes too long.
+        heads: by name.
     """
 
     path: Path
@@ -56,6 +87,8 @@ class Bundle:
     item_ids: list[str]
     item_vectors: npt.NDArray[np.float32]
     query_tower: QueryTower
+    item_index: ItemIndex | None = None
+    heads: Mapping[str, BundleHead] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -195,6 +228,12 @@ def load(path: Path) -> Bundle:
         item_ids=item_ids,
         item_vectors=item_vectors,
         query_tower=QueryTower(path / "query_tower.tflite"),
+        item_index=(
+            ItemIndex.load(path / INDEX, manifest["item_index"]["breadth"])
+            if len(item_ids) >= MOST_EXACT and "item_index" in manifest
+            else None
+        ),
+        heads=_read_heads(path),
     )
 
 
@@ -203,6 +242,9 @@ def new_bundle(settings: Settings, version: str, manifest: Mapping[str, Any]) ->
     """A folder to fill; on leaving it becomes `data/models/<version>` and the current bundle.
 
     If the block raises, nothing changes: the last good bundle stays current.
+
+    Raises:
+        ProfilestoreError: it cannot be written, as on a disk that is full.
     """
     settings.models.mkdir(parents=True, exist_ok=True)
     draft = settings.models / f".{version}.{os.getpid()}"
@@ -217,6 +259,15 @@ def new_bundle(settings: Settings, version: str, manifest: Mapping[str, Any]) ->
         stamped = {"version": version, **manifest, "files": files}
         (draft / MANIFEST).write_text(json.dumps(stamped, indent=2) + "\n")
         draft.rename(settings.models / version)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        free = shutil.disk_usage(settings.models).free
+        raise ProfilestoreError(
+            f"the bundle {version} cannot be written to {settings.models}, where "
+            f"{free / 1e6:,.0f} MB are free: {error.strerror or error}. The last good bundle stays "
+            "in place. Make room, then run `python -m training export`, which goes on from the "
+            "last checkpoint."
+        ) from error
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
@@ -228,6 +279,26 @@ def set_current(settings: Settings, version: str) -> None:
     draft = settings.models / f".{CURRENT}.{os.getpid()}"
     draft.write_text(json.dumps({"version": version}) + "\n")
     draft.replace(settings.models / CURRENT)
+
+
+def _read_heads(path: Path) -> dict[str, BundleHead]:
+    file, metrics = path / "heads.json", path / "metrics.json"
+    if not file.exists():  # bundles had none once
+        return {}
+    reached = json.loads(metrics.read_text()).get("heads", {}) if metrics.exists() else {}
+    return {
+        name: BundleHead(
+            name=name,
+            kind=told["kind"],
+            column=told["column"],
+            after_days=told["after_days"],
+            above=told["above"],
+            classes=tuple(told["classes"]),
+            calibration=Calibration.from_json(told["calibration"]),
+            reached=reached.get(name, {}),
+        )
+        for name, told in json.loads(file.read_text()).items()
+    }
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -80,6 +80,20 @@ ASKED_AT = "asked_at"
 # The beginning of time for a full materialisation: before any event that staging lets through.
 _BEGINNING = datetime(1980, 1, 1, tzinfo=UTC)
 _MATERIALIZED = "materialized.json"
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """An entity that is near a vector.
+
+    Attributes:
+        distance: by the metric of the view's column; with cosine, 1 - cosine.
+        values: feature -> value, of the view that was searched.
+    """
+
+    key: str
+    distance: float
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -174,6 +188,8 @@ class FeatureStore:
             raise MissingStageError(f"no registry at {settings.registry}. Run `make apply` first.")
         self._settings = settings
         self._feast = feast.FeatureStore(repo_path=str(settings.feature_repo))
+        # Feast makes a view anew from its message at each call: half of the time of a profile.
+        self._online_views: dict[str, list[FeatureView | OnDemandFeatureView]] = {}
 
     def pinned(self, snapshot: int | None = None) -> FeatureStore:
         """The same store, which reads the lake as it was at a snapshot, whatever is built later.
@@ -219,6 +235,13 @@ class FeatureStore:
     def view_tags(self, service: str) -> dict[str, dict[str, str]]:
         """Tags of each view of a service, as the mart's YAML gives them."""
         return {view.name: dict(view.tags) for view in self._views(service)}
+
+    def purposes(self) -> dict[str, str]:
+        """Each feature service with what it reads for, its tag `purpose`; empty without one."""
+        return {
+            service.name: service.tags.get("purpose", "")
+            for service in self._feast.list_feature_services()
+        }
 
     def training_frame(
         self, service: str, spine: str | pa.Table, *, columns: Sequence[str] | None = None
@@ -310,20 +333,36 @@ class FeatureStore:
         return self.training_frame(service, spine, columns=columns)
 
     def online(
-        self, service: str, entity: str, keys: Sequence[str], *, now: datetime | None = None
+        self,
+        service: str,
+        entity: str,
+        keys: Sequence[str],
+        *,
+        now: datetime | None = None,
+        views: Collection[str] | None = None,
     ) -> list[dict[str, ViewRecord]]:
         """The latest values of every view of one entity, for each key: view -> record.
 
         Past its ttl a value is None here as it is offline. From our own online store the records
         are read as they are; from another of Feast's through its messages. On-demand views are
         computed as asked at `now`.
+
+        Args:
+            service: as it was registered when this store first read from it online.
+            views: those to read; by default all of the service.
         """
         now = now or datetime.now(UTC)
-        views = [view for view in self._views(service) if view.entities[0] == entity]
-        if not keys or not views:
+        if service not in self._online_views:
+            self._online_views[service] = self._views(service)
+        asked = [
+            view
+            for view in self._online_views[service]
+            if view.entities[0] == entity and (views is None or view.name in views)
+        ]
+        if not keys or not asked:
             return [{} for _ in keys]
-        rows = self._stored([view for view in views if _is_stored(view)], entity, keys, now)
-        for view in views:
+        rows = self._stored([view for view in asked if _is_stored(view)], entity, keys, now)
+        for view in asked:
             if not _is_stored(view):
                 for row, record in zip(rows, self._computed(view, entity, keys, now), strict=True):
                     row[view.name] = record
@@ -415,6 +454,42 @@ class FeatureStore:
                 "not keep apart what was materialised and what was pushed; an LMDBOnlineStore does."
             )
         return store
+
+    def nearest(
+        self, service: str, entity: str, vector: Sequence[float], count: int
+    ) -> list[Neighbour]:
+        """Who or what is nearest to a vector, nearest first, by the view of the service that has an
+        index of vectors of the entity.
+
+        Raises:
+            InputError: the service has no such view.
+        """
+        views = [
+            view
+            for view in self._views(service)
+            if view.entities[0] == entity and any(field.vector_index for field in view.features)
+        ]
+        if len(views) != 1:
+            raise InputError(
+                f"feature service {service}: {len(views)} views of {entity} have a vector to "
+                "search by, needed one. Say `vector_index: cosine` at the mart's column."
+            )
+        (view,) = views
+        names = [field.name for field in view.features]
+        found = self._feast.retrieve_online_documents_v2(
+            features=[f"{view.name}:{name}" for name in names],
+            query=list(vector),
+            top_k=count,
+        ).to_dict()
+        rows = zip(*(found.get(name, []) for name in (f"{entity}_id", "distance")), strict=True)
+        # Feast gives them in the order of their keys.
+        return sorted(
+            (
+                Neighbour(key, distance, {name: found[name][row] for name in names})
+                for row, (key, distance) in enumerate(rows)
+            ),
+            key=lambda one: one.distance,
+        )
 
     def materialize(self, now: datetime | None = None) -> Materialized:
         """Copy the values that are true now into the online store, and note who is in it."""

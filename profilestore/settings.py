@@ -87,6 +87,10 @@ class Settings:
         return self.data / "training_logs"
 
     @property
+    def tuning(self) -> Path:
+        return self.data / "tuning"
+
+    @property
     def evaluations(self) -> Path:
         return self.data / "evaluations"
 

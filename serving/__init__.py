@@ -10,7 +10,9 @@
 | `items` | titles and categories of items |
 | `popularity` | the items that most turn to: the answer for a person nobody knows |
 | `recommendations` | retrieve, filter, order |
-| `profile` | the blocks of one profile, from feature views and the bundle |
+| `profile` | one profile: what its blocks need is read, and no more |
+| `blocks` | the blocks of a profile, one module each |
+| `schema` | the JSON Schema of the profile document, `docs/profile.schema.json` |
 | `wording` | how values read to people |
 | `terminal` | a profile as plain text |
 | `pages` | the web pages, rendered here: `templates/` and `static/` |

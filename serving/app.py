@@ -16,15 +16,21 @@ from fastapi.staticfiles import StaticFiles
 from profilestore import __version__
 from profilestore.settings import Settings
 from serving import pages, problems
+from serving.blocks.known import SERVICE
+from serving.blocks.segments import READS as SEGMENTS
 from serving.deployment import Deployment
 from serving.documents import (
     Alive,
+    LikeItem,
+    LikeUser,
     PeopleDocument,
     PersonSeen,
     Problem,
     ProfileDocument,
     Ready,
     RecommendationsDocument,
+    SimilarItemsDocument,
+    SimilarUsersDocument,
     WhyDocument,
 )
 from serving.items import READS as ITEMS
@@ -33,10 +39,13 @@ from serving.people import READS as PEOPLE
 from serving.popularity import READS as POPULARITY
 from serving.popularity import Popularity
 from serving.profile import READS as PROFILE
-from serving.profile import SERVICE, clock_note, read_profile
+from serving.profile import clock_note, read_profile
 from serving.reads import Reads, reads
 from serving.recommendations import READS as MODEL
 from serving.recommendations import names_items, recommend
+from serving.similar import ITEMS as SIMILAR_ITEMS
+from serving.similar import USERS as SIMILAR_USERS
+from serving.similar import similar_items, similar_users
 from serving.why import why
 
 UserId = Annotated[
@@ -54,9 +63,28 @@ ItemId = Annotated[
     str, Path(description="An item of the model.", min_length=1, max_length=256, examples=["318"])
 ]
 
+Fields = Annotated[
+    str | None,
+    Query(
+        max_length=1000,
+        description="Names of blocks with commas between; by default all but those on request.",
+        examples=["activity,interests"],
+    ),
+]
+
+Purpose = Annotated[
+    str | None,
+    Query(
+        max_length=64,
+        description="What it is asked for. What no feature service of that purpose reads is "
+        "`withheld`.",
+        examples=["profile"],
+    ),
+]
+
 SearchText = Annotated[str, Query(max_length=128)]
 
-_PROFILE = (PROFILE, ITEMS, MODEL)
+_PROFILE = (PROFILE, ITEMS, MODEL, SEGMENTS)
 # Who is known, and what they turned to, is looked up as the profile shows it; nobody else knows
 # them, so they get what most turn to.
 _RECOMMENDATIONS = (
@@ -121,13 +149,13 @@ def _add_json_routes(app: FastAPI, served: Deployment, popularity: Popularity) -
         ),
     )
     @reads(*_PROFILE)
-    def profile(user_id: UserId) -> ProfileDocument:
+    def profile(user_id: UserId, fields: Fields = None, purpose: Purpose = None) -> ProfileDocument:
         """Attributes, activity, interest tags, recent items and ten recommendations.
 
         Each block says how fresh it is, when it became true and which view or model it is from.
         Without a model the block `recommendations` is `missing`; the rest is served.
         """
-        return read_profile(served, user_id)
+        return read_profile(served, user_id, fields=fields, purpose=purpose)
 
     @app.get(
         "/v1/recommendations/{user_id}",
@@ -172,6 +200,32 @@ def _add_json_routes(app: FastAPI, served: Deployment, popularity: Popularity) -
         The points add up to the lead less that for somebody of whom nothing is known.
         """
         return why(served, user_id, item_id, asked_at=datetime.now(UTC))
+
+    @app.post(
+        "/v1/similar/users",
+        tags=["similar"],
+        summary="People who are like somebody",
+        responses=problems.described(
+            problems.UNKNOWN_USER, problems.INVALID_REQUEST, problems.NOT_READY
+        ),
+    )
+    @reads(SIMILAR_USERS)
+    def like_user(asked: LikeUser) -> SimilarUsersDocument:
+        """The `k` people whom the current model places nearest, by the angle between vectors."""
+        return similar_users(served, asked.user_id, asked.k, asked_at=datetime.now(UTC))
+
+    @app.post(
+        "/v1/similar/items",
+        tags=["similar"],
+        summary="Items that are like one",
+        responses=problems.described(
+            problems.UNKNOWN_ITEM, problems.INVALID_REQUEST, problems.NOT_READY
+        ),
+    )
+    @reads(SIMILAR_ITEMS, ITEMS)
+    def like_item(asked: LikeItem) -> SimilarItemsDocument:
+        """The `k` items that the current model places nearest, by the angle between vectors."""
+        return similar_items(served, asked.item_id, asked.k, asked_at=datetime.now(UTC))
 
     @app.get(
         "/v1/users",

@@ -10,7 +10,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -18,7 +18,14 @@ from typing import Generic, Protocol, TypeVar
 from profilestore.artifacts import CURRENT, Bundle, load_current
 from profilestore.encoding import Feature
 from profilestore.errors import MissingStageError, ProfilestoreError
-from profilestore.feature_store import FeatureStore, Materialized, StoredRow, ViewRecord
+from profilestore.feature_store import (
+    FeatureStore,
+    Materialized,
+    Neighbour,
+    StoredRow,
+    ViewRecord,
+)
+from profilestore.segmentation import RESULTS, Segmentation, load_segmentation
 from profilestore.settings import Settings
 from profilestore.sources import Clock, read_clock
 from profilestore.sources.clock import ACTIVE_FILE
@@ -38,8 +45,20 @@ class Store(Protocol):
 
     def view_tags(self, service: str) -> dict[str, dict[str, str]]: ...
 
+    def purposes(self) -> dict[str, str]: ...
+
+    def nearest(
+        self, service: str, entity: str, vector: Sequence[float], count: int
+    ) -> list[Neighbour]: ...
+
     def online(
-        self, service: str, entity: str, keys: Sequence[str], *, now: datetime | None = None
+        self,
+        service: str,
+        entity: str,
+        keys: Sequence[str],
+        *,
+        now: datetime | None = None,
+        views: Collection[str] | None = None,
     ) -> list[dict[str, ViewRecord]]: ...
 
     def tagged(self, entity: str, tag: str) -> list[Feature]: ...
@@ -63,6 +82,7 @@ class SharedStore:
         self._features: dict[str, list[Feature]] = {}
         self._view_tags: dict[str, dict[str, dict[str, str]]] = {}
         self._tagged: dict[tuple[str, str], list[Feature]] = {}
+        self._purposes: dict[str, str] | None = None
 
     def features(self, service: str) -> list[Feature]:
         with self._lock:
@@ -90,8 +110,27 @@ class SharedStore:
         with self._lock:
             self._store.push_rows(view, rows)
 
+    def purposes(self) -> dict[str, str]:
+        with self._lock:
+            if self._purposes is None:
+                self._purposes = self._store.purposes()
+            return self._purposes
+
+    def nearest(
+        self, service: str, entity: str, vector: Sequence[float], count: int
+    ) -> list[Neighbour]:
+        """As `FeatureStore.nearest`."""
+        with self._lock:
+            return self._store.nearest(service, entity, vector, count)
+
     def online(
-        self, service: str, entity: str, keys: Sequence[str], *, now: datetime | None = None
+        self,
+        service: str,
+        entity: str,
+        keys: Sequence[str],
+        *,
+        now: datetime | None = None,
+        views: Collection[str] | None = None,
     ) -> list[dict[str, ViewRecord]]:
         """As `FeatureStore.online`.
 
@@ -106,7 +145,7 @@ class SharedStore:
             with self._lock:
                 try:
                     rows += self._store.online(
-                        service, entity, keys[start : start + _CHUNK], now=now
+                        service, entity, keys[start : start + _CHUNK], now=now, views=views
                     )
                 except sqlite3.Error as error:
                     raise ProfilestoreError(
@@ -174,8 +213,8 @@ class Deployment:
     """Everything that is loaded, for one `Settings`.
 
     Args:
-        open_store, load_bundle, read_people, read_clock: where things come from; tests put others
-            in their place.
+        open_store, load_bundle, read_people, read_clock, load_segments: where things come from;
+            tests put others in their place.
     """
 
     def __init__(
@@ -186,6 +225,7 @@ class Deployment:
         load_bundle: Callable[[Settings], Bundle] = load_current,
         read_people: Callable[[Settings], Materialized] = Materialized.read,
         read_clock: Callable[[Settings], Clock] = read_clock,
+        load_segments: Callable[[Settings], Segmentation] = load_segmentation,
     ) -> None:
         # Whoever empties or refills the online store leaves another note: then its file may be
         # another one too, and an open connection would go on reading the old one.
@@ -201,6 +241,9 @@ class Deployment:
         )
         self._clock = Watched(
             "log's clock", lambda: read_clock(settings), [settings.raw / ACTIVE_FILE]
+        )
+        self._segments = Watched(
+            "segmentation", lambda: load_segments(settings), [settings.profiles / RESULTS]
         )
 
     def store(self) -> Store:
@@ -240,6 +283,23 @@ class Deployment:
                 f"{bundle.feature_service} does not have. Run `make train`."
             )
         return bundle
+
+    def segmentation(self) -> Segmentation:
+        """The segments of people, if the feature service still has every column that they read.
+
+        Raises:
+            MissingStageError: none were made.
+            ProfilestoreError: they are torn, or made of other features than are registered.
+        """
+        found = self._segments.get()
+        known = {feature.column for feature in self.store().features(found.feature_service)}
+        unknown = sorted(set(found.encoding.columns) - known)
+        if unknown:
+            raise ProfilestoreError(
+                f"the segments of {found.version} read {', '.join(unknown)}, which the feature "
+                f"service {found.feature_service} does not have. Run `python -m training profiles`."
+            )
+        return found
 
     def clock(self) -> Clock | None:
         """The clock of the log; None where the raw log is not at hand."""

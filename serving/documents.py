@@ -9,11 +9,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic.json_schema import SkipJsonSchema
 
 SCHEMA_VERSION = "1.0"
+PROFILE_SCHEMA_VERSION = "2.0"
 
-State = Literal["fresh", "stale", "missing"]
+State = Literal["fresh", "stale", "missing", "withheld"]
 Method = Literal["two_tower", "popular"]
 
 _PSEUDONYM = "u-5f0d1c0a6c1e4d7b9a2f3e8b7c6d5e4f"
@@ -51,13 +53,14 @@ class Block(Document):
 
     state: State = Field(
         description="`fresh`; `stale`: past the view's time to live, so values are withheld; "
-        "`missing`: there is nothing, and `reason` says why."
+        "`missing`: there is nothing; `withheld`: it may not be told for the purpose that was "
+        "named. `reason` says why it is not fresh."
     )
     as_of: datetime | None = Field(
         description="When the values became true; null when there are none."
     )
     source: ViewSource | ModelSource
-    reason: str | None = Field(None, description="Why it is stale or missing.")
+    reason: str | None = Field(None, description="Why it is stale, missing or withheld.")
 
 
 class FieldValue(Document):
@@ -152,6 +155,176 @@ class RecommendationsBlock(Block):
     items: list[Recommendation]
 
 
+class PreferredItem(Document):
+    """An item that the person turned to, most often and then latest first."""
+
+    item_id: str = Field(examples=["318"])
+    title: str | None = Field(examples=["The Shawshank Redemption"])
+    categories: list[str] = Field(examples=[["Crime", "Drama"]])
+    event_count: int = Field(description="Events on it among the recent ones.", examples=[3])
+    last_seen_at: datetime | None = Field(description="Latest of them.")
+
+
+class PreferredItems(Block):
+    """Items."""
+
+    values: list[PreferredItem]
+
+
+class PreferredName(Document):
+    """A category or a brand."""
+
+    name: str = Field(examples=["Drama"])
+    share: float | None = Field(
+        description="In the person's decayed weight, 0 to 1.", examples=[0.31]
+    )
+    lift: float | None = Field(
+        description="How many times the share among all people.", examples=[2.4]
+    )
+    confidence: float | None = Field(
+        description="Lower end of the 95 % interval of the share: what it is at least.",
+        examples=[0.22],
+    )
+    event_count: int | None = Field(description="Events it rests on.", examples=[42])
+    last_seen_at: datetime | None = Field(description="Latest of them.")
+
+
+class PreferredNames(Block):
+    """Categories or brands, those first whose share is surely large."""
+
+    values: list[PreferredName]
+
+
+class PriceBand(Block):
+    """What the person's orders cost: the middle half of the latest ones."""
+
+    low: float | None = Field(description="A quarter of the orders cost less.", examples=[18.0])
+    median: float | None = Field(description="Half of them do.", examples=[24.5])
+    high: float | None = Field(description="Three quarters do.", examples=[40.0])
+    unit: str | None = Field(examples=["money"])
+    event_count: int | None = Field(description="Orders in the last 365 days.", examples=[7])
+
+
+class PreferredHour(Document):
+    """An hour of the day."""
+
+    hour: int = Field(description="UTC, 0 to 23.", examples=[20])
+    share: float = Field(description="Of the events of the last 90 days.", examples=[0.25])
+    event_count: int = Field(description="Events in that hour.", examples=[12])
+
+
+class PreferredHours(Block):
+    """Hours, those with most events first."""
+
+    values: list[PreferredHour]
+
+
+class PreferencesBlock(Block):
+    """What the person prefers: a list of each kind, each with its own source and age."""
+
+    items: PreferredItems
+    categories: PreferredNames
+    brands: PreferredNames
+    price_band: PriceBand
+    hours: PreferredHours
+
+
+class RfmSegment(Block):
+    """Class by recency, frequency and money of purchases, and the rule that makes it so."""
+
+    name: str | None = Field(description="Null without a purchase.", examples=["champion"])
+    rule: str | None = Field(
+        description="What puts somebody into the class, in words.",
+        examples=["Bought lately, often and for much: each in the upper two fifths of all."],
+    )
+    recency_score: int | None = Field(description="Fifth of the population, 5 is latest.")
+    frequency_score: int | None = Field(description="Fifth of the population, 5 is most often.")
+    spend_score: int | None = Field(description="Fifth of the population, 5 is most.")
+
+
+class SegmentDifference(Document):
+    """What sets the people of a segment apart."""
+
+    text: str = Field(examples=["Events so far: 1.2 standard deviations above everybody's mean"])
+    column: str = Field(examples=["user_activity__events_lifetime"])
+    by: float = Field(
+        description="Difference of the means in standard deviations of everybody; or of the shares "
+        "of people of whom it is known.",
+        examples=[1.2],
+    )
+
+
+class BehaviouralSegment(Block):
+    """The cluster whose centre is nearest to what the person does, and that centre in words."""
+
+    name: str | None
+    share: float | None = Field(
+        description="Of all people when the segments were made.", examples=[0.34]
+    )
+    centre: list[SegmentDifference]
+
+
+class Oddness(Block):
+    """How unlike others the person's behaviour is as a whole."""
+
+    percentile: float | None = Field(
+        description="Per cent of the training window's rows that are less odd.", examples=[63.5]
+    )
+
+
+class SegmentsBlock(Block):
+    """Groups that the person is in."""
+
+    rfm: RfmSegment
+    behaviour: BehaviouralSegment
+    oddness: Oddness
+
+
+class ScoreCalibration(Document):
+    """How far a score is to be believed."""
+
+    method: str = Field(
+        description="How the model's output became the value.",
+        examples=["logistic, fitted on the validation window"],
+    )
+    slope: float = Field(description="What the logit, or the amount, is multiplied by.")
+    offset: float = Field(description="What is added to the logit.")
+    reached: dict[str, float] = Field(
+        description="Figures of the test window, after calibration.",
+        examples=[{"auc": 0.71, "calibration_error": 0.03}],
+    )
+
+
+class Score(Document):
+    """What the model foretells of a person."""
+
+    kind: Literal["binary", "category", "amount"]
+    meaning: str = Field(
+        description="What the value is.",
+        examples=["Probability that “Events in the last 7 days” will be above 0, 8 days from now."],
+    )
+    value: float | None = Field(
+        description="A probability, 0 to 1, of `binary`; of `category`, of its most likely class; "
+        "the expected amount of `amount`.",
+        examples=[0.41],
+    )
+    category: str | None = Field(None, description="Most likely class of `category`.")
+    unit: str | None = Field(None, examples=["fraction"])
+    percentile: float | None = Field(
+        description="How many of a hundred scores of people in the validation window are lower.",
+        examples=[83.0],
+    )
+    head: str = Field(description="Head of the model.", examples=["returns_7d"])
+    calibration: ScoreCalibration
+
+
+class ScoresBlock(Block):
+    """What the model foretells, by name: one score for each of its heads; `churn_...` is what
+    `returns_...` leaves."""
+
+    scores: dict[str, Score]
+
+
 class ClockNote(Document):
     """How far the times of the log are moved."""
 
@@ -162,8 +335,14 @@ class ClockNote(Document):
     log_last_event_at: datetime = Field(description="Last event, on the log's own clock.")
 
 
+# A block that is not in a document which was not asked for it.
+Absent = SkipJsonSchema[None]
+# Blocks that are only in a document which is asked for them by name.
+ON_REQUEST: frozenset[str] = frozenset()
+
+
 class ProfileDocument(Document):
-    """What is served about a person.
+    """What is served about a person: the blocks that were asked for.
 
     A feature view that dbt adds to the service `profile_v1` is one more block, under the name that
     its tag `block` gives it.
@@ -171,24 +350,47 @@ class ProfileDocument(Document):
 
     model_config = ConfigDict(extra="allow")
 
-    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    schema_version: Literal["2.0"] = PROFILE_SCHEMA_VERSION
     asked_at: datetime
+    purpose: str | None = Field(
+        None,
+        description="What it was asked for; null where nothing was said.",
+        examples=["profile"],
+    )
     clock: ClockNote | None = Field(
         description="Null when the service runs without the raw log beside it."
     )
     identity: IdentityBlock
-    attributes: FieldsBlock
-    activity: FieldsBlock
-    interests: InterestsBlock
-    history: HistoryBlock
-    recommendations: RecommendationsBlock
+    attributes: FieldsBlock | Absent = None
+    activity: FieldsBlock | Absent = None
+    interests: InterestsBlock | Absent = None
+    history: HistoryBlock | Absent = None
+    preferences: PreferencesBlock | Absent = None
+    segments: SegmentsBlock | Absent = None
+    scores: ScoresBlock | Absent = None
+    recommendations: RecommendationsBlock | Absent = None
 
     __pydantic_extra__: dict[str, FieldsBlock] = Field(init=False)
+
+    @classmethod
+    def blocks(cls) -> list[str]:
+        """Names of the blocks that this version has a place for."""
+        about = {"schema_version", "asked_at", "purpose", "clock"}
+        return [name for name in cls.model_fields if name not in about]
 
     @property
     def more(self) -> dict[str, FieldsBlock]:
         """Blocks of views that this version has no place for."""
         return self.__pydantic_extra__
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialize: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        # Without a return type, so that the schema is that of the fields.
+        told = serialize(self)
+        for name in self.blocks():
+            if told.get(name, self) is None:
+                del told[name]
+        return told
 
 
 class RecommendationsDocument(Document):
@@ -246,6 +448,56 @@ class WhyDocument(Document):
         description="What it would be for somebody of whom nothing is known.", examples=[0.9]
     )
     contributions: list[Contribution] = Field(description="Those that move it most, first.")
+
+
+class SimilarUser(Document):
+    """Somebody who is like somebody."""
+
+    user_id: str = Field(examples=[_PSEUDONYM])
+    similarity: float = Field(description="Cosine of the two vectors, -1 to 1.", examples=[0.93])
+
+
+class SimilarUsersDocument(Document):
+    """People who are like somebody, the most alike first."""
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    asked_at: datetime
+    user_id: str = Field(examples=[_PSEUDONYM])
+    source: ModelSource
+    users: list[SimilarUser]
+
+
+class SimilarItem(Document):
+    """Something that is like something."""
+
+    item: ItemDocument
+    similarity: float = Field(description="Cosine of the two vectors, -1 to 1.", examples=[0.93])
+
+
+class SimilarItemsDocument(Document):
+    """Items that are like one, the most alike first."""
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    asked_at: datetime
+    item_id: str = Field(examples=["318"])
+    source: ModelSource
+    items: list[SimilarItem]
+
+
+class LikeUser(Document):
+    """Whom others shall be like."""
+
+    user_id: str = Field(
+        min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._~-]+$", examples=[_PSEUDONYM]
+    )
+    k: int = Field(10, ge=1, le=100, description="How many.")
+
+
+class LikeItem(Document):
+    """What others shall be like."""
+
+    item_id: str = Field(min_length=1, max_length=256, examples=["318"])
+    k: int = Field(10, ge=1, le=100, description="How many.")
 
 
 class PersonSeen(Document):

@@ -61,16 +61,6 @@ class Recommended:
     items: list[Scored]
 
 
-def query_vector(bundle: Bundle, records: Records, asked_at: datetime) -> npt.NDArray[np.float32]:
-    """float32 [dimension] of a person, from the latest values of the views the bundle reads.
-
-    Raises:
-        ProfilestoreError: a value is not of the type that the bundle was trained with.
-    """
-    with _readable(bundle):
-        return bundle.query_tower(query_inputs(bundle, records, asked_at))
-
-
 def query_inputs(bundle: Bundle, records: Records, asked_at: datetime) -> Arrays:
     """What the query tower takes of a person, one row.
 
@@ -98,10 +88,18 @@ def _readable(bundle: Bundle) -> Iterator[None]:
 
 
 def retrieve(
-    item_vectors: npt.NDArray[np.float32], query: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    """Inner product of each item with the query: float32 [items]. Exact, no index."""
-    return item_vectors @ query
+    bundle: Bundle, query: npt.NDArray[np.float32], count: int
+) -> tuple[Sequence[str], npt.NDArray[np.float32]]:
+    """Items, in the bundle's order, and the inner product of each with the query: all of them, or,
+    of very many, those that the index finds nearest.
+
+    Args:
+        count: how many are needed at least, if there are so many.
+    """
+    if bundle.item_index is None:
+        return bundle.item_ids, bundle.item_vectors @ query
+    rows = bundle.item_index.nearest(query, min(count, len(bundle.item_ids)))
+    return [bundle.item_ids[row] for row in rows], bundle.item_vectors[rows] @ query
 
 
 def best(
@@ -139,26 +137,60 @@ def is_known(records: Records) -> bool:
     return any(record.state != "missing" for record in records.values())
 
 
-def recommend_by_model(
-    bundle: Bundle, store: Store, user_id: str, k: int, *, without: set[str], asked_at: datetime
-) -> Recommended:
-    """The k items that the model puts nearest to a person, without those in `without` and those
-    that the model itself reads as the person's recent ones; with them if the model was trained
-    where people turn to one item again and again."""
+@dataclass(frozen=True)
+class Asked:
+    """What the model said when it was asked of a person, once for all that is made of it.
+
+    Attributes:
+        seen: the items that the model itself reads as the person's recent ones.
+        answer: the query vector float32 [dimension], and each head's scores float32 [outputs].
+    """
+
+    bundle: Bundle
+    state: State
+    as_of: datetime | None
+    reason: str | None
+    seen: set[str]
+    answer: Mapping[str, npt.NDArray[np.float32]]
+
+    @property
+    def source(self) -> ModelSource:
+        return ModelSource(model=self.bundle.version, feature_service=self.bundle.feature_service)
+
+    def recommend(self, k: int, without: set[str]) -> Recommended:
+        """The k items nearest to the person, without those in `without` and the person's recent
+        ones; with them if the model was trained where people turn to one item again and again."""
+        seen = set() if self.bundle.recommends_seen else without | self.seen
+        # What is left out stands among the nearest at worst.
+        item_ids, scores = retrieve(self.bundle, self.answer["vector"], k + len(seen))
+        return Recommended(
+            state=self.state,
+            as_of=self.as_of,
+            source=self.source,
+            reason=self.reason,
+            method="two_tower",
+            items=best(item_ids, scores, k, seen),
+        )
+
+
+def ask_model(bundle: Bundle, store: Store, user_id: str, asked_at: datetime) -> Asked:
+    """Ask the model of a person.
+
+    Raises:
+        ProfilestoreError: a value is not of the type that the bundle was trained with.
+    """
     service = bundle.feature_service
     records = store.online(service, "user", [user_id], now=asked_at)[0]
-    seen = (
-        set() if bundle.recommends_seen else without | seen_items(store.features(service), records)
-    )
-    scores = retrieve(bundle.item_vectors, query_vector(bundle, records, asked_at))
     fresh = any(record.state == "fresh" for record in records.values())
-    return Recommended(
+    with _readable(bundle):
+        answer = bundle.query_tower.answer(query_inputs(bundle, records, asked_at))
+    return Asked(
+        bundle=bundle,
         state="fresh" if fresh else "stale",
         as_of=max((r.as_of for r in records.values() if r.as_of), default=None),
-        source=ModelSource(model=bundle.version, feature_service=service),
         reason=None if fresh else "All that the model knows of the person is past its time.",
-        method="two_tower",
-        items=best(bundle.item_ids, scores, k, seen),
+        seen=seen_items(store.features(service), records),
+        answer=answer,
     )
 
 
@@ -172,18 +204,6 @@ def recommend_popular(ranking: Ranking, k: int) -> Recommended:
         reason=None if chosen else "No item of the model has any popularity online.",
         method="popular" if chosen else None,
         items=chosen,
-    )
-
-
-def no_recommendations(reason: str, feature_service: str) -> Recommended:
-    """What stands in a profile when there is no model to ask."""
-    return Recommended(
-        state="missing",
-        as_of=None,
-        source=ViewSource(view=None, feature_service=feature_service),
-        reason=reason,
-        method=None,
-        items=[],
     )
 
 
@@ -205,7 +225,7 @@ def recommend(
     records = store.online(profile_service, "user", [user_id], now=asked_at)[0]
     if is_known(records):
         seen = seen_items(store.features(profile_service), records)
-        recommended = recommend_by_model(bundle, store, user_id, k, without=seen, asked_at=asked_at)
+        recommended = ask_model(bundle, store, user_id, asked_at).recommend(k, seen)
     else:
         recommended = recommend_popular(popularity.ranking(), k)
     items = read_items(store, (scored.item_id for scored in recommended.items), now=asked_at)

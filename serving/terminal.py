@@ -33,13 +33,16 @@ def _lines(document: ProfileDocument) -> Iterator[str]:
     yield from _history(document)
     for name, block in document.more.items():
         yield from _fields(feature_name(name), block)
+    yield from _preferences(document)
+    yield from _segments(document)
+    yield from _scores(document)
     yield from _recommendations(document)
 
 
 def _fields(title: str, block: FieldsBlock) -> Iterator[str]:
     yield from _heading(title, block)
     for name, field in block.fields.items():
-        yield f"  {feature_name(name):<30} {value_text(field.value, field.unit)}"
+        yield _clipped(f"  {feature_name(name):<30} {value_text(field.value, field.unit)}")
 
 
 def _interests(document: ProfileDocument) -> Iterator[str]:
@@ -67,6 +70,42 @@ def _history(document: ProfileDocument) -> Iterator[str]:
         yield f"  {instant(item.at)}  {item.title or item.item_id}{what}"
 
 
+def _preferences(document: ProfileDocument) -> Iterator[str]:
+    block = document.preferences
+    yield from _heading("Preferences", block)
+    told = {
+        "Items": [item.title or item.item_id for item in block.items.values],
+        "Categories": [one.name for one in block.categories.values],
+        "Brands": [one.name for one in block.brands.values],
+        "Hours, UTC": [f"{one.hour:02}" for one in block.hours.values],
+    }
+    if block.price_band.median is not None:
+        band = block.price_band
+        told["Price band"] = [f"{value_text(band.low)} to {value_text(band.high)}"]
+    for name, values in told.items():
+        if values:
+            yield _clipped(f"  {name:<12} {', '.join(values)}")
+
+
+def _segments(document: ProfileDocument) -> Iterator[str]:
+    block = document.segments
+    yield from _heading("Segments", block)
+    if block.rfm.name is not None:
+        yield from _wrapped(f"  {block.rfm.name.capitalize()}: {block.rfm.rule}")
+    for difference in block.behaviour.centre:
+        yield from _wrapped(f"  {difference.text}")
+    if block.oddness.percentile is not None:
+        yield f"  less odd than this person: {block.oddness.percentile:.1f} % of people"
+
+
+def _scores(document: ProfileDocument) -> Iterator[str]:
+    yield from _heading("Scores", document.scores)
+    for name, score in document.scores.scores.items():
+        place = "" if score.percentile is None else f"above {score.percentile:.0f} of 100"
+        said = value_text(score.value, score.unit)
+        yield f"  {feature_name(name):<30} {score.category or '':<12} {said:<10} {place}".rstrip()
+
+
 def _recommendations(document: ProfileDocument) -> Iterator[str]:
     block = document.recommendations
     yield from _heading("Recommendations", block)
@@ -85,6 +124,10 @@ def _heading(title: str, block: Block) -> Iterator[str]:
     yield f"{title} · {' · '.join(part for part in about if part)}"
     if block.reason:
         yield from _wrapped(f"  {block.reason}")
+
+
+def _clipped(line: str) -> str:
+    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
 
 
 def _wrapped(text: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from profilestore.feature_store import FeatureStore
 from profilestore.settings import Settings
@@ -40,15 +41,17 @@ class Cut:
 
     def validation(self, model: TwoTower) -> Callable[[], float]:
         """What says the model's NDCG@10 on the validation window, as the model then is."""
-        some = evenly(self.dataset.rows(VALIDATION), VALIDATION_ROWS)
 
         def reached() -> float:
-            scorer = TwoTowerScorer(
-                model.query_tower, model.candidate_tower, self.dataset, self.timeline
-            )
-            return float(rank_all(self.dataset, some, scorer, self.seen).metrics()["ndcg@10"] or 0)
+            return self.ndcg(model.query_tower, model.candidate_tower, VALIDATION, VALIDATION_ROWS)
 
         return reached
+
+    def ndcg(self, query_tower: Any, candidate_tower: Any, split: int, most: int) -> float:
+        """NDCG@10 of two towers on at most so many rows of a window, evenly spaced."""
+        some = evenly(self.dataset.rows(split), most)
+        scorer = TwoTowerScorer(query_tower, candidate_tower, self.dataset, self.timeline)
+        return float(rank_all(self.dataset, some, scorer, self.seen).metrics()["ndcg@10"] or 0)
 
 
 def cut_of(settings: Settings, config: TrainConfig, store: FeatureStore) -> Cut:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,25 +12,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from profilestore.artifacts import QueryTower, head_output, new_bundle, tensor_name
+from profilestore.artifacts import INDEX, new_bundle
 from profilestore.calibration import Calibration
-from profilestore.encoding import vocabularies_to_json
+from profilestore.encoding import Arrays, vocabularies_to_json
 from profilestore.errors import ProfilestoreError
 from profilestore.feature_store import FeatureStore
+from profilestore.item_index import best_index
 from profilestore.settings import Settings
 from training.config import TrainConfig
-from training.dataset import Dataset, gather
-from training.evaluate import ItemTimeline, predict, predict_scores
+from training.dataset import VALIDATION, Dataset, evenly, gather
+from training.evaluate import ItemTimeline, predict
 from training.kept_ranks import KeptRanks
 from training.labels import Label
+from training.litert import Tower, write_towers
+from training.model_card import write_model_card
 from training.report import write_report
 from training.runtime import tf
-from training.towers import QueryTower as TrainedTower
-from training.towers import inputs_of
+from training.saved_towers import SavedTower
+from training.towers import QueryTower
+from training.trained_vectors import write_vectors
 
-# How far the vectors of the exported query tower may be from those of the trained one.
-_TOLERANCE = 1e-4
+# How far a saved tower may be from the trained one; of large numbers, as a share.
+_TOLERANCE_SAVED = 1e-6
+# Of the validation window, whose queries say what the index of items finds.
+_QUERIES = 500
 
 
 def export_bundle(
@@ -38,11 +45,12 @@ def export_bundle(
     store: FeatureStore,
     config: TrainConfig,
     dataset: Dataset,
-    query_tower: TrainedTower,
+    query_tower: QueryTower,
     candidate_tower: tf.keras.Model,
     heads: Mapping[str, tuple[Label, Calibration]],
     metrics: Mapping[str, Any],
     kept: KeptRanks,
+    ndcg: Callable[[Tower], float],
 ) -> Path:
     """Write the bundle and make it the current one; its folder.
 
@@ -52,9 +60,11 @@ def export_bundle(
     Args:
         metrics: for the report and metrics.json.
         kept: the ranks behind them.
+        ndcg: NDCG@10 of the model with another query tower.
 
     Raises:
-        ProfilestoreError: the exported tower answers otherwise than the trained one.
+        ProfilestoreError: an exported tower answers otherwise than the trained one, or there is no
+            room for it.
     """
     now = datetime.now(UTC)
     now_us = int(now.timestamp() * 1_000_000)
@@ -72,6 +82,9 @@ def export_bundle(
         "config": config.to_json(),
         "tensorflow": tf.__version__,
     }
+    asked = evenly(dataset.rows(VALIDATION), _QUERIES)
+    index, quality = best_index(vectors, predict(query_tower, dataset.query, asked))
+    manifest["item_index"] = {"breadth": quality.breadth}
     version = f"{now:%Y%m%dT%H%M%SZ}"
     with new_bundle(settings, version, manifest) as folder:
         _write_json(folder / "encoding.json", dataset.query_encoding.to_json())
@@ -89,53 +102,55 @@ def export_bundle(
             },
         )
         np.save(folder / "item_vectors.npy", vectors)
-        (folder / "query_tower.tflite").write_bytes(_to_litert(query_tower))
-        _check_same(folder / "query_tower.tflite", query_tower, dataset)
-        with redirect_stdout(StringIO()):  # Keras prints the signature of what it exports
-            query_tower.export(str(folder / "saved_model" / "query_tower"))
-            candidate_tower.export(str(folder / "saved_model" / "candidate_tower"))
-        _write_json(folder / "metrics.json", metrics)
+        index.save(folder / INDEX)
+        variants = write_towers(folder, query_tower, dataset, ndcg)
+        _save_towers(folder / "saved_model", query_tower, candidate_tower, dataset)
+        measured = {**metrics, "query_tower": variants, "item_index": quality.to_json()}
+        _write_json(folder / "metrics.json", measured)
         kept.write(folder)
-        write_report(folder, version, manifest, metrics)
+        write_report(folder, version, manifest, measured)
+        write_model_card(folder, version, manifest, measured)
+        # Last, and before the bundle is there: vectors in the lake are those of the latest bundle.
+        write_vectors(settings, store, config, dataset, query_tower, vectors, version, now)
     return settings.models / version
 
 
-def _to_litert(query_tower: TrainedTower) -> bytes:
-    """The query tower as a LiteRT model for one row, its inputs under the names serving gives."""
-    inputs = inputs_of(query_tower.encoding)
-    signature = {
-        tensor_name(name): tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, tensor_name(name))
-        for name, tensor in inputs.items()
+def _save_towers(
+    folder: Path, query_tower: QueryTower, candidate_tower: tf.keras.Model, dataset: Dataset
+) -> None:
+    towers = {
+        "query_tower": (query_tower, dataset.query),
+        "candidate_tower": (candidate_tower, dataset.candidate),
     }
-
-    @tf.function(input_signature=[signature])
-    def answer_of(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        given = {name: row[tensor_name(name)] for name in inputs}
-        vector, scores = query_tower.vectors_and_scores(given)
-        return {"vector": vector, **{head_output(name): score for name, score in scores.items()}}
-
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [answer_of.get_concrete_function()], query_tower
-    )
-    return bytes(converter.convert())
+    try:
+        with redirect_stdout(StringIO()):  # Keras prints the signature of what it exports
+            for name, (tower, _) in towers.items():
+                tower.export(str(folder / name))
+    except tf.errors.OpError as error:  # TensorFlow's own name for a disk that is full
+        raise OSError(error.message) from error
+    _check_saved(folder, towers, np.linspace(0, len(dataset.split) - 1, 200).astype(np.int64))
 
 
-def _check_same(path: Path, query_tower: TrainedTower, dataset: Dataset) -> None:
-    rows = np.linspace(0, len(dataset.split) - 1, 50).astype(np.int64)
-    exported = QueryTower(path)
-    answers = [exported.answer(gather(dataset.query, rows[[i]])) for i in range(len(rows))]
-    wanted = {"vector": predict(query_tower, dataset.query, rows)}
-    for name, scores in predict_scores(query_tower, dataset.query, rows).items():
-        wanted[head_output(name)] = scores
-    difference = max(
-        float(np.abs(np.stack([answer[name] for answer in answers]) - values).max())
-        for name, values in wanted.items()
-    )
-    if difference > _TOLERANCE:
-        raise ProfilestoreError(
-            f"the exported query tower differs from the trained one by {difference:.1e} "
-            f"(at most {_TOLERANCE:.0e} is accepted); the last good bundle stays in place."
-        )
+def _check_saved(
+    folder: Path, towers: Mapping[str, tuple[tf.keras.Model, Arrays]], rows: npt.NDArray[np.int64]
+) -> None:
+    """Whether what was saved gives the same vectors when it is read again.
+
+    Args:
+        towers: of each, by the name of its folder, the trained one and the inputs of all rows.
+
+    Raises:
+        ProfilestoreError: it does not.
+    """
+    for name, (trained, inputs) in towers.items():
+        saved = SavedTower(folder / name)(gather(inputs, rows)).numpy()
+        wanted = predict(trained, inputs, rows)
+        difference = float((np.abs(saved - wanted) / np.maximum(1.0, np.abs(wanted))).max())
+        if difference > _TOLERANCE_SAVED:
+            raise ProfilestoreError(
+                f"the saved {name} differs from the trained one by {difference:.1e} (at most "
+                f"{_TOLERANCE_SAVED:.0e} is accepted); the last good bundle stays in place."
+            )
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -13,17 +13,18 @@ import numpy.typing as npt
 
 from profilestore.feature_store import FeatureStore
 from profilestore.settings import Settings
-from training.batches import Source, steps_of_epoch
+from training.batches import Source
 from training.config import TrainConfig, load_config
 from training.cut import Cut, cut_of
 from training.dataset import ITEM_VOCABULARY, TEST, TRAIN, Dataset, catalogue_at, evenly
+from training.devices import all_devices, devices_in_scope, steps_an_epoch
 from training.evaluate import TwoTowerScorer
 from training.export import export_bundle
 from training.head_evaluation import judge_heads
 from training.heads import head_of
 from training.kept_ranks import KeptRanks
 from training.labels import Label
-from training.loop import Checkpoints, last_checkpoint, train
+from training.loop import Checkpoints, last_checkpoint, made, train
 from training.measurement import MODEL, measure, say
 from training.negatives import Negatives
 from training.pretrain import co_occurrence, spectral_embedding
@@ -37,6 +38,8 @@ from training.windows import windows_of_rows
 
 # Of item ids, whatever the log says: a model that sees none learns none.
 _MOST_HIDDEN = 0.9
+# Rows of the test window on which smaller query towers are compared.
+_COMPARED = 2_000
 # Spans of the training window from which it is read what popularity looks like.
 _PRIOR_SPANS = 32
 
@@ -69,20 +72,25 @@ def fit(
     print(f"device: {DEVICE}")
     with tracker(settings, config, log) as opened:
         cut = cut_of(settings, config, store)
-        model, source, taken = begun(settings, config, cut)
-        checkpoints = checkpoints_of(settings, config, cut, log)
-        opened.parameters({**config.to_json(), "device": DEVICE, **checkpoints.data})
-        started = time.monotonic()
-        curve = train(
-            model,
-            config,
-            source,
-            cut.validation(model),
-            checkpoints=checkpoints,
-            resume=resume,
-            tracker=opened,
-        )
-        seconds = time.monotonic() - started
+        with all_devices().scope():
+            model, source, taken = begun(settings, config, cut)
+            devices = devices_in_scope()
+            checkpoints = checkpoints_of(settings, config, cut, log, devices)
+            opened.parameters({**config.to_json(), "device": DEVICE, **checkpoints.data})
+            started = time.monotonic()
+            curve = train(
+                model,
+                config,
+                source,
+                cut.validation(model),
+                checkpoints=checkpoints,
+                resume=resume,
+                tracker=opened,
+            )
+            seconds = time.monotonic() - started
+            steps = steps_an_epoch(source, config)
+        if devices > 1:
+            model = on_one_device(settings, config, cut, model)
         path, metrics = measured_bundle(
             settings,
             config,
@@ -95,7 +103,7 @@ def fit(
             for name, value in metrics["test"][MODEL].items()
             if value is not None
         }
-        opened.figures(steps_of_epoch(source, config) * (len(curve) - 1), of_test)
+        opened.figures(steps * (len(curve) - 1), of_test)
     checkpoints.clear()
     say(metrics)
     print(f"bundle and report: {path}")
@@ -118,11 +126,22 @@ def begun(
     return model, source, begin(settings, config, model, source, cut.dataset)
 
 
-def checkpoints_of(settings: Settings, config: TrainConfig, cut: Cut, log: str) -> Checkpoints:
+def on_one_device(settings: Settings, config: TrainConfig, cut: Cut, model: TwoTower) -> TwoTower:
+    """The same towers without copies on several devices, as they are exported."""
+    alone, source, _ = begun(settings, replace(config, warm_start=""), cut)
+    made(alone, config, source)
+    alone.set_weights(model.get_weights())
+    return alone
+
+
+def checkpoints_of(
+    settings: Settings, config: TrainConfig, cut: Cut, log: str, devices: int
+) -> Checkpoints:
     """Where a training keeps its state.
 
     Args:
         log: its name in its logs.
+        devices: that it runs on, since as many batches make a step.
     """
     return Checkpoints(
         settings.checkpoints,
@@ -131,6 +150,7 @@ def checkpoints_of(settings: Settings, config: TrainConfig, cut: Cut, log: str) 
         {
             "lake_snapshot": cut.dataset.lake_snapshot,
             "registry_hash": cut.store.registry_hash(),
+            "devices": devices,
         },
         log,
     )
@@ -166,6 +186,7 @@ def measured_bundle(
         {name: (labels[name], calibrations[name]) for name in labels},
         metrics,
         KeptRanks.of(dataset, dataset.rows(TEST), measurement.rankings),
+        lambda tower: cut.ndcg(tower, model.candidate_tower, TEST, _COMPARED),
     )
     return path, metrics
 

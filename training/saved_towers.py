@@ -21,7 +21,10 @@ from training.report import write_report
 from training.runtime import tf
 
 # What a bundle's metrics.json says beside the ranking of its test window, and stays as it was.
-_OF_TRAINING = ("curve", "training_seconds", "device", "id_dropout", "heads", "heads_left_out")
+_OF_TRAINING = (
+    *("curve", "training_seconds", "device", "id_dropout", "heads", "heads_left_out"),
+    *("query_tower", "item_index"),
+)
 
 
 class SavedTower:

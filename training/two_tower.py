@@ -43,6 +43,21 @@ class TwoTower(tfrs.Model):
             else Softmax(config.label_smoothing)
         )
 
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """A step of a device; its loss is the device's share of the mean over all devices.
+
+        Gradients of devices are added, so each takes its share of the loss.
+        """
+        devices = tf.distribute.get_strategy().num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(batch, training=True) / devices
+        gradients = tape.gradient(loss, self.trainable_variables)
+        if devices > 1:
+            # Rows of an embedding, of which each device has another number, cannot be added up.
+            gradients = [tf.convert_to_tensor(one) for one in gradients]
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return {"loss": loss}
+
     def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """Mean loss of the batch's positions, and that of the heads."""
         target = batch["target"]

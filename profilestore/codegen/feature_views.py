@@ -6,7 +6,14 @@ import json
 from pathlib import Path
 
 from profilestore.codegen.feast_types import feast_type
-from profilestore.codegen.manifest import EVENT_TIMESTAMP, LOADED_AT, Column, Mart, read_marts
+from profilestore.codegen.manifest import (
+    EVENT_TIMESTAMP,
+    INDEX_TAG,
+    LOADED_AT,
+    Column,
+    Mart,
+    read_marts,
+)
 from profilestore.errors import ProfilestoreError
 from profilestore.settings import Settings
 
@@ -90,11 +97,19 @@ def _view(mart: Mart, expressions: dict[tuple[str, str], str]) -> str:
 
 
 def _field(column: Column, expression: str) -> str:
+    metric = column.tags.get(INDEX_TAG)
+    searched = (
+        f"""            vector_index=True,
+            vector_search_metric={_quoted(metric)},
+"""
+        if metric
+        else ""
+    )
     return f"""        Field(
             name={_quoted(column.name)},
             dtype={expression},
             description={_quoted(column.description)},
-            tags={_mapping(column.tags)},
+{searched}            tags={_mapping(column.tags)},
         ),
 """
 

@@ -39,6 +39,9 @@ PURPOSES = frozenset({"operations", "profile", "recommendation"})
 FEAST_KEYS = frozenset({"entity", "ttl_days", "tags"})
 
 # Tags under which Feast's objects carry what is declared.
+# A vector that Feast may search, and by which metric.
+INDEX_TAG = "vector_index"
+METRICS = ("cosine", "L2", "inner_product")
 PURPOSES_TAG = "purposes"
 DEFAULT_TAG = "default"
 _BETWEEN_PURPOSES = ", "
@@ -183,6 +186,10 @@ def _column(mart: str, column: dict[str, Any]) -> Column:
     description = " ".join(column["description"].split())
     if not description:
         raise InputError(f"{place}: it has no description; say what its values mean.")
+    if meta.get(INDEX_TAG, METRICS[0]) not in METRICS:
+        raise InputError(
+            f"{place}: meta.{INDEX_TAG} is {meta[INDEX_TAG]!r}; wanted one of {', '.join(METRICS)}."
+        )
     tags = {str(key): str(value) for key, value in meta.items()}
     if "owner" in meta:
         tags["owner"] = _owner(place, meta["owner"])

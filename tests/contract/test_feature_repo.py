@@ -76,9 +76,11 @@ NOT_LEARNED_FROM = {
     *("user_behaviour", "user_rhythm", "user_sessions", "user_value", "item_statistics"),
     *("user_keywords", "item_keywords", "user_brands"),
     "user_devices",
+    # What a model made of all this.
+    *("user_vectors", "item_vectors"),
 }
 # Vectors say nothing to a reader.
-NOT_SHOWN = {"user_content"}
+NOT_SHOWN = {"user_content", "user_vectors"}
 # Of the moment of asking: no mart has them.
 COMPUTED = {"request_context"}
 

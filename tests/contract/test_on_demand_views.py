@@ -239,6 +239,20 @@ def test_the_gateway_asks_as_feast_does(store: FeatureStore) -> None:
     assert store.online(SERVICE, "item", ["i-1"]) == [{}]
 
 
+def test_the_gateway_reads_the_views_that_it_is_asked_for(store: FeatureStore) -> None:
+    (whole,) = store.online("profile_v1", "user", USERS[:1], now=ASKED_AT)
+    wanted = ["user_activity", "user_value"]
+    (some,) = store.online("profile_v1", "user", USERS[:1], now=ASKED_AT, views=wanted)
+    assert some == {name: whole[name] for name in wanted}
+    assert len(whole) > len(some)
+    assert store.online("profile_v1", "user", USERS[:1], now=ASKED_AT, views=[]) == [{}]
+
+
+def test_the_gateway_knows_what_services_are_for(store: FeatureStore) -> None:
+    purposes = store.purposes()
+    assert (purposes["profile_v1"], purposes[SERVICE]) == ("profile", "recommendation")
+
+
 def test_plan_names_it_and_says_nothing_after_apply(
     home: Settings, planned: dict[str, Any], store: FeatureStore
 ) -> None:

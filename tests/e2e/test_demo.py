@@ -12,9 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import feast
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from profilestore.artifacts import load_current
 from profilestore.feature_store import FeatureStore, Materialized
 from profilestore.settings import Settings, child_environment
 
@@ -99,6 +102,42 @@ def test_online_equals_offline_at_the_same_instant(
                 compared += value is not None
     # Equality of nothing with nothing proves nothing.
     assert compared > 2000
+
+
+def test_what_is_alike_is_a_search_of_plain_feast(demo_home: Path) -> None:
+    """The online vectors are the bundle's own, and each is the nearest to itself."""
+    settings = Settings(home=demo_home)
+    bundle = load_current(settings)
+    plain = feast.FeatureStore(repo_path=str(settings.feature_repo))
+    for row in (0, 100, 1000):
+        near = plain.retrieve_online_documents_v2(
+            features=["item_vectors:vector", "item_vectors:model"],
+            query=bundle.item_vectors[row].tolist(),
+            top_k=3,
+        ).to_dict()
+        # Feast gives rows in the order of keys, each with its distance.
+        own = near["item_id"].index(bundle.item_ids[row])
+        assert near["distance"][own] == min(near["distance"]) == pytest.approx(0, abs=1e-5)
+        assert near["model"] == [bundle.version] * 3
+        assert near["vector"][own] == pytest.approx(bundle.item_vectors[row].tolist())
+    ours = FeatureStore(settings).nearest("vectors_v1", "item", bundle.item_vectors[7], 20)
+    assert ours[0].key == bundle.item_ids[7]
+    cosines = bundle.item_vectors @ bundle.item_vectors[7]
+    cosines /= np.linalg.norm(bundle.item_vectors, axis=1) * np.linalg.norm(bundle.item_vectors[7])
+    wanted = np.sort(1 - cosines)[:20]
+    assert [one.distance for one in ours] == pytest.approx(wanted.tolist(), abs=1e-5)
+    (person,) = Materialized.read(settings).people[:1]
+    own = plain.get_online_features(
+        features=["user_vectors:vector"], entity_rows=[{"user_id": person.user_id}]
+    ).to_dict()
+    near = plain.retrieve_online_documents_v2(
+        features=["user_vectors:vector"],
+        query=own["vector"][0],
+        top_k=5,
+    ).to_dict()
+    nearest = min(zip(near["distance"], near["user_id"], strict=True))
+    assert nearest == (pytest.approx(0, abs=1e-5), person.user_id)
+    assert len(set(near["user_id"])) == 5
 
 
 def test_a_stale_value_is_null_offline_and_online(demo_home: Path) -> None:

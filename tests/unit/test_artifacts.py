@@ -174,7 +174,7 @@ def test_a_disk_that_refuses_changes_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(*((artifacts, step) if step == "_sha256" else (Path, step)), fails)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(ProfilestoreError, match=r"No space left.*last good bundle stays"):
             bundle("v2")
     assert below(home.models) == before
 
@@ -182,7 +182,7 @@ def test_a_disk_that_refuses_changes_nothing(
 def test_a_version_is_never_overwritten(home: Settings, bundle: Callable[..., Path]) -> None:
     bundle("v1")
     before = below(home.models)
-    with pytest.raises(OSError, match=r"exist|not empty"):
+    with pytest.raises(ProfilestoreError, match=r"exist|not empty"):
         bundle("v1", tower=b"another tower")
     assert below(home.models) == before
 
@@ -322,7 +322,7 @@ def test_of_two_bundles_of_one_version_the_first_stays_whole(
         patch.setattr(os, "getpid", lambda: 1)  # another process
         with new_bundle(home, "v1", {}) as folder:
             fill(folder, b"quick")
-    with pytest.raises(OSError, match=r"exist|not empty"):
+    with pytest.raises(ProfilestoreError, match=r"exist|not empty"):
         slow.__exit__(None, None, None)
     assert load_current(home).query_tower.content == b"quick"  # type: ignore[attr-defined]
     assert sorted(one.name for one in home.models.iterdir()) == ["current.json", "v1"]

@@ -59,6 +59,14 @@ group by tag_kind
 having sum(events) <> max(kind_events) or bool_or(stands_still)
 {% endtest %}
 
+{# Vectors of different models have nothing to do with each other. #}
+{% test vectors_of_a_model_are_of_one_length(model) %}
+select model
+from {{ model }}
+group by model
+having min(len(vector)) <> max(len(vector))
+{% endtest %}
+
 {% test vectors_are_of_one_length(model, columns) %}
 with lengths as (
     select max(len(embedding)) as length from {{ ref('int_text_embeddings') }}

@@ -88,6 +88,19 @@ def test_a_view_is_what_the_mart_says(
     assert module.item_sales.ttl == timedelta(0)
 
 
+def test_a_vector_is_searched_by_the_metric_that_its_column_says(
+    model: Make, column: Make, write_manifest: Make, imported: Make
+) -> None:
+    vectors = (column("near", "float[]", vector_index="cosine"), column("far", "float[]"))
+    module = imported(render(read_marts(write_manifest(model(*vectors)))))
+    near, far = module.user_clicks.features
+    assert (near.vector_index, near.vector_search_metric) == (True, "cosine")
+    assert not far.vector_index
+    odd = write_manifest(model(column("near", "float[]", vector_index=True)))
+    with pytest.raises(InputError, match=r"near: meta.vector_index is True; wanted one of cosine"):
+        read_marts(odd)
+
+
 @pytest.mark.parametrize(
     "ttl", [timedelta(0), timedelta(seconds=1), timedelta(hours=36), timedelta(days=400)]
 )

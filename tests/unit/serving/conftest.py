@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from profilestore.artifacts import Bundle
+from profilestore.artifacts import Bundle, BundleHead
+from profilestore.calibration import Calibration
 from profilestore.encoding import Arrays, Feature, Vocabulary, plan
 from profilestore.errors import MissingStageError
 from profilestore.feature_store import Materialized, Person, ViewRecord
+from profilestore.segmentation import Cluster, Difference, Segmentation
 from profilestore.settings import Settings
 from profilestore.sources import Clock
 from serving.app import create_app
@@ -43,12 +45,36 @@ USER_FEATURES = [
     Feature("user_interests", "first_event_at_us", "user", "list_of_number"),
     Feature("user_interests", "last_event_at_us", "user", "list_of_number"),
 ]
+BEHAVIOUR_FEATURES = [feature for feature in USER_FEATURES if feature.view == "user_activity"]
+PROFILE_FEATURES = [
+    *USER_FEATURES,
+    Feature("user_brands", "brands", "user", "list_of_text"),
+    Feature("user_brands", "shares", "user", "list_of_number"),
+    Feature("user_brands", "lifts", "user", "list_of_number"),
+    Feature("user_brands", "confidences", "user", "list_of_number"),
+    Feature("user_brands", "event_counts", "user", "list_of_number"),
+    Feature("user_brands", "last_event_at_us", "user", "list_of_number"),
+    Feature("user_rhythm", "hours_90d", "user", "list_of_number", "Hours.", {"unit": "events"}),
+    Feature("user_value", "orders_365d", "user", "number", "Orders.", {"unit": "orders"}),
+    Feature("user_value", "order_value_quartile_1", "user", "number"),
+    Feature("user_value", "order_value_median", "user", "number", "Median.", {"unit": "money"}),
+    Feature("user_value", "order_value_quartile_3", "user", "number"),
+    Feature("user_value", "recency_score", "user", "number"),
+    Feature("user_value", "frequency_score", "user", "number"),
+    Feature("user_value", "spend_score", "user", "number"),
+]
 ITEM_FEATURES = [
     Feature("item_attributes", "title", "item", "text"),
     Feature("item_attributes", "categories", "item", "list_of_text"),
     Feature("item_popularity", "events_90d", "item", "number"),
     Feature("item_popularity", "events_lifetime", "item", "number"),
 ]
+PURPOSES = {
+    "profile_v1": "profile",
+    "items_v1": "profile",
+    "behaviour_v1": "profile",
+    "retrieval_v1": "recommendation",
+}
 ITEMS = {f"i{n}": f"Film {n}" for n in range(1, 31)}
 
 
@@ -64,6 +90,7 @@ class FakeStore:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
     rows: dict[tuple[str, str], ViewRecord] = field(default_factory=dict)
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
+    read: set[str] = field(default_factory=set)
 
     def put(
         self, key: str, view: str, values: Mapping[str, Any] | None, *, state: str = "fresh"
@@ -79,12 +106,23 @@ class FakeStore:
     def view_tags(self, service: str) -> dict[str, dict[str, str]]:
         return {f.view: self.tags.get(f.view, {}) for f in self.services[service]}
 
+    def purposes(self) -> dict[str, str]:
+        return {name: PURPOSES.get(name, "") for name in self.services}
+
     def online(
-        self, service: str, entity: str, keys: Sequence[str], *, now: datetime | None = None
+        self,
+        service: str,
+        entity: str,
+        keys: Sequence[str],
+        *,
+        now: datetime | None = None,
+        views: Collection[str] | None = None,
     ) -> list[dict[str, ViewRecord]]:
         self.asked.append((service, list(keys)))
-        views = list(dict.fromkeys(f.view for f in self.services[service] if f.entity == entity))
-        return [{view: self._record(key, view) for view in views} for key in keys]
+        there = dict.fromkeys(f.view for f in self.services[service] if f.entity == entity)
+        wanted = [view for view in there if views is None or view in views]
+        self.read.update(wanted)
+        return [{view: self._record(key, view) for view in wanted} for key in keys]
 
     def _record(self, key: str, view: str) -> ViewRecord:
         if (key, view) not in self.rows:
@@ -99,10 +137,18 @@ class FakeTower:
     def __init__(self) -> None:
         self.inputs: list[Arrays] = []
         self.vector = np.array([1.0, 0.0], np.float32)
+        self.scores = {
+            "head_returns_7d": np.array([0.0], np.float32),
+            "head_spend_30d": np.array([20.0], np.float32),
+            "head_next_event_type": np.array([0.0, 2.0], np.float32),
+        }
 
     def __call__(self, inputs: Arrays) -> np.ndarray:
+        return self.answer(inputs)["vector"]
+
+    def answer(self, inputs: Arrays) -> dict[str, np.ndarray]:
         self.inputs.append(inputs)
-        return self.vector
+        return {"vector": self.vector, **self.scores}
 
 
 @pytest.fixture
@@ -120,14 +166,18 @@ def store() -> FakeStore:
     """Ann has everything, Bob only activity, and each film is as popular as its number is low."""
     found = FakeStore(
         services={
-            "profile_v1": list(USER_FEATURES),
+            "profile_v1": list(PROFILE_FEATURES),
             "retrieval_v1": [*USER_FEATURES, *ITEM_FEATURES],
             "items_v1": list(ITEM_FEATURES),
+            "behaviour_v1": list(BEHAVIOUR_FEATURES),
         },
         tags={
             "user_activity": {"block": "activity"},
             "user_history": {"block": "history"},
             "user_interests": {"block": "interests"},
+            "user_brands": {"block": "brands"},
+            "user_rhythm": {"block": "rhythm"},
+            "user_value": {"block": "value"},
         },
     )
     found.put("u-ann", "user_activity", {"events_7d": 3, "last_event_at": AS_OF})
@@ -153,6 +203,32 @@ def store() -> FakeStore:
             "last_event_at_us": [microseconds(AS_OF), microseconds(AS_OF)],
         },
     )
+    found.put(
+        "u-ann",
+        "user_brands",
+        {
+            "brands": ["Acme", "Zeta"],
+            "shares": [0.6, 0.4],
+            "lifts": [3.0, 1.0],
+            "confidences": [0.1, 0.3],
+            "event_counts": [1, 9],
+            "last_event_at_us": [microseconds(AS_OF), microseconds(AS_OF)],
+        },
+    )
+    found.put("u-ann", "user_rhythm", {"hours_90d": [0] * 8 + [1, 3] + [0] * 13 + [4]})
+    found.put(
+        "u-ann",
+        "user_value",
+        {
+            "orders_365d": 7,
+            "order_value_quartile_1": 10.0,
+            "order_value_median": 20.0,
+            "order_value_quartile_3": 35.0,
+            "recency_score": 5,
+            "frequency_score": 4,
+            "spend_score": 4,
+        },
+    )
     found.put("u-bob", "user_activity", {"events_7d": 1, "last_event_at": AS_OF})
     for number, (item_id, title) in enumerate(ITEMS.items(), start=1):
         found.put(item_id, "item_attributes", {"title": title, "categories": ["Drama"]})
@@ -173,6 +249,26 @@ def bundle(tmp_path: Path) -> Bundle:
         item_ids=list(ITEMS),
         item_vectors=np.array([[n, 0.0] for n in range(1, len(ITEMS) + 1)], np.float32),
         query_tower=FakeTower(),  # type: ignore[arg-type]
+        heads={
+            head.name: head
+            for head in (
+                BundleHead(
+                    *("returns_7d", "binary", "user_activity__events_7d", 8, 0.0, ()),
+                    Calibration("binary", 1.0, 0.0, tuple(np.linspace(0.1, 0.6, 101))),
+                    {"auc": 0.75},
+                ),
+                BundleHead(
+                    *("spend_30d", "amount", "user_behaviour__spend_30d", 31, 0.0, ()),
+                    Calibration("amount", 0.5, 0.0, tuple(np.linspace(0.0, 100.0, 101))),
+                    {},
+                ),
+                BundleHead(
+                    *("next_event_type", "category", "event_type", 0, 0.0, ("view", "buy")),
+                    Calibration("category", 0.5, 0.0, tuple(np.linspace(0.5, 1.0, 101))),
+                    {},
+                ),
+            )
+        },
     )
 
 
@@ -191,6 +287,27 @@ def clock() -> Clock:
         first_event_at=datetime(1995, 1, 9, tzinfo=UTC),
         last_event_at=datetime(2016, 10, 16, tzinfo=UTC),
         why="Moved for the test.",
+    )
+
+
+@pytest.fixture
+def segmentation() -> Segmentation:
+    """Two segments along one axis, the logarithm of the week's events; odd is who has many."""
+    return Segmentation(
+        version="20260301T000000Z",
+        feature_service="behaviour_v1",
+        encoding=plan(BEHAVIOUR_FEATURES, "user"),
+        encoder=lambda numbers: (numbers[0, :1], float(numbers[0, 0])),
+        clusters=(
+            Cluster("quiet", 0.75, np.array([0.5]), ()),
+            Cluster(
+                "busy",
+                0.25,
+                np.array([2.0]),
+                (Difference("user_activity__events_7d", 1.25, False),),
+            ),
+        ),
+        quantiles=np.linspace(0.0, 2.0, 101),
     )
 
 
@@ -219,6 +336,7 @@ def deploy(
     bundle: Bundle,
     materialized: Materialized,
     clock: Clock,
+    segmentation: Segmentation,
 ) -> Make:
     """Makes a deployment of the fakes; what is named in `without` is not built yet."""
 
@@ -237,6 +355,7 @@ def deploy(
             load_bundle=give("bundle", bundle, "make train"),
             read_people=give("people", materialized, "make materialize"),
             read_clock=give("clock", clock, "make logs"),
+            load_segments=give("segments", segmentation, "python -m training profiles"),
         )
 
     return make

@@ -36,10 +36,10 @@ def test_blocks_of_views_nobody_knew_are_in_the_json(client, store) -> None:
     store.services["profile_v1"].append(
         store.services["profile_v1"][0].__class__("user_segments", "rfm_class", "user", "text")
     )
-    store.tags["user_segments"] = {"block": "segments"}
+    store.tags["user_segments"] = {"block": "classes"}
     store.put("u-ann", "user_segments", {"rfm_class": "champion"})
     answer = client.get("/v1/profiles/u-ann").json()
-    assert answer["segments"]["fields"]["rfm_class"]["value"] == "champion"
+    assert answer["classes"]["fields"]["rfm_class"]["value"] == "champion"
 
 
 @pytest.mark.parametrize("k", [1, 7, 28])
@@ -199,6 +199,8 @@ class TestOpenApi:
             "/v1/profiles/{user_id}",
             "/v1/recommendations/{user_id}",
             "/v1/recommendations/{user_id}/{item_id}/why",
+            "/v1/similar/items",
+            "/v1/similar/users",
             "/v1/users",
             "/v1/events",
             "/healthz",

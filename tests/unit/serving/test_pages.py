@@ -96,6 +96,31 @@ def test_a_profile_shows_every_block_with_its_age_and_source(client, bundle) -> 
         assert text in html
 
 
+def test_preferences_are_shown_with_their_evidence(client) -> None:
+    html = client.get("/users/u-ann").text
+    assert 'id="block-preferences"' in html
+    for text in ("Zeta", "9 events", "23:00", "50.0%", "10.00 to 35.00", "7 orders in a year"):
+        assert text in html
+    missing = client.get("/users/u-bob").text
+    assert missing.count('<span class="state missing">missing</span>') >= 8
+
+
+def test_segments_are_shown_with_rule_and_centre(client, deploy, client_of) -> None:
+    html = client.get("/users/u-ann").text
+    for text in ("Champion", "Bought lately, often and for much", "25.0% of all people"):
+        assert text in html
+    assert "Events of 7 days: 1.2 standard deviations above" in html
+    assert "python -m training profiles" in client_of(deploy("segments")).get("/users/u-ann").text
+
+
+def test_scores_are_shown_with_place_and_meaning(client) -> None:
+    html = client.get("/users/u-ann").text
+    assert 'id="block-scores"' in html
+    for text in ("Churn, 7 d", "50.0%", "Above 80 of 100 people", "Next event type: buy"):
+        assert text in html
+    assert "“Events of 7 days” (<code>user_activity__events_7d</code>)" in html
+
+
 def test_states_are_shown_as_such(client, store) -> None:
     store.put("u-ann", "user_interests", None, state="stale")
     html = client.get("/users/u-ann").text

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from profilestore.item_index import ItemIndex
 from serving.deployment import SharedStore
 from serving.popularity import Popularity
 from serving.recommendations import (
+    ask_model,
     best,
     is_known,
-    query_vector,
     recommend,
-    recommend_by_model,
     retrieve,
     seen_items,
 )
@@ -43,15 +43,31 @@ def test_best_is_the_full_sort_cut_at_k(values: np.ndarray, k: int, excluded: se
     assert [scored.score for scored in found] == [float(values[row]) for row in expected]
 
 
-def test_retrieve_is_one_inner_product_for_each_item() -> None:
-    vectors = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
-    found = retrieve(vectors, np.array([1, 0.5], np.float32))
+def test_retrieve_is_one_inner_product_for_each_item(bundle) -> None:
+    three = replace(
+        bundle, item_ids=list("abc"), item_vectors=np.array([[1, 2], [3, 4], [5, 6]], np.float32)
+    )
+    ids, found = retrieve(three, np.array([1, 0.5], np.float32), 1)
+    assert list(ids) == ["a", "b", "c"]
     np.testing.assert_array_equal(found, np.array([2, 5, 8], np.float32))
+
+
+def test_an_index_gives_what_comparing_all_does(bundle, store, now) -> None:
+    """Also where what the person has turned to already would have come first."""
+    index = ItemIndex.of(bundle.item_vectors, by_angle=True, breadth=128)
+    indexed = replace(bundle, item_index=index)
+    ids, scores = retrieve(indexed, np.array([1, 0.5], np.float32), 4)
+    assert list(ids) == ["i27", "i28", "i29", "i30"]
+    assert scores.tolist() == [27, 28, 29, 30]
+    found = ask_model(indexed, store, "u-ann", now).recommend(5, {"i28"})
+    wanted = ask_model(bundle, store, "u-ann", now).recommend(5, {"i28"})
+    assert found.items == wanted.items
+    assert len(found.items) == 5
 
 
 def test_the_tower_is_asked_with_the_values_under_view_and_feature(bundle, store, now) -> None:
     records = store.online("retrieval_v1", "user", ["u-ann"])[0]
-    query_vector(bundle, records, now)
+    ask_model(bundle, store, "u-ann", now)
     inputs = bundle.query_tower.inputs[0]
     ids = inputs["user_history__item_ids"]
     assert ids.shape == (1, 50)
@@ -70,7 +86,7 @@ def test_seen_items_come_from_columns_with_the_vocabulary_of_items(store) -> Non
 
 
 def test_the_history_is_not_recommended(bundle, store, now) -> None:
-    found = recommend_by_model(bundle, store, "u-ann", 3, without={"i28"}, asked_at=now)
+    found = ask_model(bundle, store, "u-ann", now).recommend(3, {"i28"})
     assert [scored.item_id for scored in found.items] == ["i27", "i26", "i25"]
     assert found.items[0].score == 27.0
     assert (found.state, found.method) == ("fresh", "two_tower")
@@ -78,14 +94,14 @@ def test_the_history_is_not_recommended(bundle, store, now) -> None:
 
 def test_the_history_is_recommended_where_people_turn_to_it_again(bundle, store, now) -> None:
     again = replace(bundle, manifest={**bundle.manifest, "seen_items": "kept"})
-    found = recommend_by_model(again, store, "u-ann", 3, without={"i28"}, asked_at=now)
+    found = ask_model(again, store, "u-ann", now).recommend(3, {"i28"})
     assert [scored.item_id for scored in found.items] == ["i30", "i29", "i28"]
 
 
 def test_recommendations_are_stale_when_all_they_rest_on_is(bundle, store, now, as_of) -> None:
     for view in ("user_activity", "user_history", "user_interests"):
         store.put("u-ann", view, None, state="stale")
-    found = recommend_by_model(bundle, store, "u-ann", 3, without=set(), asked_at=now)
+    found = ask_model(bundle, store, "u-ann", now).recommend(3, set())
     assert (found.state, found.as_of) == ("stale", as_of)
     assert found.reason
 

@@ -16,6 +16,12 @@ def test_the_whole_profile_in_lines(deploy, now, bundle) -> None:
         "  Events, 7 d                    3 events",
         "Recent items, 2 of 2 · user_history · as of 2026-02-28 09:30",
         "  2026-02-28 09:30  Film 30  rating",
+        "  Brands       Zeta, Acme",
+        "  Price band   10.00 to 35.00",
+        "  Hours, UTC   23, 09, 08",
+        "  less odd than this person: 69.3 % of people",
+        f"Scores · model {bundle.version} · as of 2026-02-28 09:30",
+        "  Churn, 7 d                                  50.0%      above 20 of 100",
         f"Recommendations · model {bundle.version} · as of 2026-02-28 09:30",
         "   1.   28.000  Film 28  (Drama)",
     ):
@@ -35,11 +41,11 @@ def test_what_is_missing_says_why(deploy, now) -> None:
 
 
 def test_blocks_nobody_knew_are_shown(deploy, store, now) -> None:
-    for view, tag in (("user_rfm", "segments"), ("user_attributes", "attributes")):
+    for view, tag in (("user_rfm", "classes"), ("user_attributes", "attributes")):
         store.services["profile_v1"].append(Feature(view, "rfm_class", "user", "text"))
         store.tags[view] = {"block": tag}
         store.put("u-ann", view, {"rfm_class": "champion"})
     text = profile_text(read_profile(deploy(), "u-ann", now))
-    assert "Segments · user_rfm" in text
+    assert "Classes · user_rfm" in text
     assert "Attributes · user_attributes" in text
-    assert text.count("champion") == 2
+    assert text.count("champion") == 2  # and the class of purchases, with a capital

@@ -10,8 +10,8 @@ from profilestore.encoding import LIST_LENGTH, PAD, UNKNOWN, Encoding, Feature, 
 from training import towers
 from training.config import TrainConfig
 from training.encoders import NAMES as ENCODERS
-from training.export import _to_litert
 from training.fusion import NAMES as FUSIONS
+from training.litert import to_litert
 from training.runtime import tf
 from training.towers import IdDropout, Moments, QueryTower, WeightedBag, embeddings
 
@@ -134,7 +134,7 @@ def test_the_exported_tower_answers_as_the_trained_one(tmp_path, encoder: str, k
     made = tower(TrainConfig(dimension=16, hidden=8, encoder=encoder, fusion=kind))
     random = np.random.default_rng(4)
     path = tmp_path / "query_tower.tflite"
-    path.write_bytes(_to_litert(made))
+    path.write_bytes(to_litert(made))
     exported = ExportedTower(path)
     for _ in range(3):
         row = inputs(random, made.encoding, 1)

@@ -1,0 +1,7 @@
+select
+    item_id,
+    event_timestamp,
+    loaded_at,
+    vector,
+    model
+from {{ source('trained', 'trained_item_vectors') }}

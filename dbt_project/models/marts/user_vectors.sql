@@ -1,0 +1,7 @@
+select
+    user_id,
+    event_timestamp,
+    loaded_at,
+    vector,
+    model
+from {{ source('trained', 'trained_user_vectors') }}
