@@ -114,6 +114,21 @@ class ViewRecord:
 
 
 @dataclass(frozen=True)
+class StoredRow:
+    """One row of a view in the online store.
+
+    Attributes:
+        values: feature -> value as the store keeps it: a timestamp is whole seconds since 1970.
+        event, created: when they became true and were learned, in microseconds since 1970; None
+            where the source does not say when they were learned.
+    """
+
+    values: Mapping[str, Any]
+    event: int
+    created: int | None
+
+
+@dataclass(frozen=True)
 class Person:
     """Someone who can be asked for: pseudonym, latest event, number of events."""
 
@@ -386,6 +401,60 @@ class FeatureStore:
             ViewRecord(view.name, dict(zip(names, values, strict=True)), now, "fresh")
             for values in zip(*(answer[name] for name in names), strict=True)
         ]
+
+    def tagged(self, entity: str, tag: str) -> list[Feature]:
+        """The features of all stored views of an entity that have a tag."""
+        return [
+            Feature(
+                view=view.name,
+                name=column.name,
+                entity=entity,
+                kind=kind_of(column.dtype.to_value_type()),
+                description=column.description,
+                tags=dict(column.tags),
+            )
+            for view in self._feast.list_feature_views(allow_cache=True)
+            if view.entities[:1] == [entity]
+            for column in view.features
+            if tag in column.tags
+        ]
+
+    def materialised_rows(self, view: str, keys: Sequence[str]) -> list[StoredRow | None]:
+        """What materialisations wrote of a view, whatever was pushed since; None where nothing.
+
+        Raises:
+            InputError: the online store does not keep the two apart.
+        """
+        store, declared = self._own_online_store(), self._view(view)
+        build = text_key(declared.join_keys[0])
+        return [
+            None if found is None else StoredRow(*found)
+            for found in store.read_materialised(
+                self._feast.config, declared, [build(key) for key in keys]
+            )
+        ]
+
+    def push_rows(self, view: str, rows: Mapping[str, StoredRow]) -> None:
+        """Put rows beside what was materialised: read until a materialisation has what is newer.
+
+        Raises:
+            InputError: the online store does not keep the two apart.
+        """
+        store, declared = self._own_online_store(), self._view(view)
+        store.push(
+            self._feast.config,
+            declared,
+            {key: (row.values, row.event, row.created) for key, row in rows.items()},
+        )
+
+    def _own_online_store(self) -> LMDBOnlineStore:
+        store = self._feast._get_provider().online_store
+        if not isinstance(store, LMDBOnlineStore):
+            raise InputError(
+                f"the online store in feature_store.yaml is a {type(store).__name__}, which does "
+                "not keep apart what was materialised and what was pushed; an LMDBOnlineStore does."
+            )
+        return store
 
     def nearest(
         self, service: str, entity: str, vector: Sequence[float], count: int

@@ -35,6 +35,7 @@ from serving.documents import (
     WhyDocument,
 )
 from serving.items import READS as ITEMS
+from serving.live import Intake, LiveEvent, add_event_routes
 from serving.people import READS as PEOPLE
 from serving.popularity import READS as POPULARITY
 from serving.popularity import Popularity
@@ -117,12 +118,15 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
     """
     served = deployment or Deployment(settings)
     popularity = Popularity(served)
+    intake = Intake(settings, deployment=served)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if not served.missing():
             popularity.warm()
+        intake.begin()
         yield
+        intake.end()
 
     app = FastAPI(
         title="Profilestore",
@@ -136,6 +140,7 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
     )
     problems.install(app, served)
     _add_json_routes(app, served, popularity)
+    add_event_routes(app, intake)
     _add_health_routes(app, served)
     _add_pages(app, served)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
@@ -348,10 +353,12 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schema = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        # Problem documents come from exception handlers, where FastAPI does not look for models.
+        # Problem documents come from exception handlers, and events are read with care for their
+        # size: FastAPI does not look there for models.
         template = "#/components/schemas/{model}"
         described = Problem.model_json_schema(ref_template=template, mode="serialization")
-        parts = {**described.pop("$defs", {}), "Problem": described}
+        told = LiveEvent.model_json_schema(ref_template=template)
+        parts = {**described.pop("$defs", {}), "Problem": described, "LiveEvent": told}
         schema["components"]["schemas"].update(parts)
         app.openapi_schema = schema
     return app.openapi_schema
