@@ -58,7 +58,7 @@ def profile_page(document: ProfileDocument) -> Response:
     return _page(
         "profile.html",
         profile=document,
-        now=document.asked_at,
+        now=document.as_of or document.asked_at,
         recent=RECENT,
         strongest=strongest or 1.0,
     )

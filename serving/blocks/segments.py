@@ -10,6 +10,7 @@ from profilestore.encoding import Feature
 from profilestore.errors import ProfilestoreError
 from profilestore.segmentation import Difference
 from serving.blocks.known import Known
+from serving.blocks.model import NOT_KEPT
 from serving.blocks.whole import about_whole
 from serving.deployment import Deployment
 from serving.documents import (
@@ -115,6 +116,8 @@ def _behaviour(deployment: Deployment, known: Known) -> tuple[BehaviouralSegment
         if not known.permission.of_service(service):
             reason = known.permission.reason(f"what segments are made of (`{service}`)")
             return _none("withheld", reason, service)
+        if known.is_past:
+            return _none("missing", NOT_KEPT, service)
         views = {column.split("__", 1)[0] for column in segmentation.encoding.columns}
         records = store.online(service, "user", [known.user_id], now=known.asked_at, views=views)[0]
         values = {
