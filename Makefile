@@ -89,6 +89,11 @@ $(STAMPS)/train: $(STAMPS)/apply $(TRAINING)
 	$(RUN) train $(if $(CONFIG),--config $(CONFIG)) $(if $(RESUME),--resume) $(if $(WARM),--warm-start $(WARM))
 	@touch $@
 
+.PHONY: tune
+tune: $(STAMPS)/apply ## Search settings of the training by its validation window (TRIALS=20; CONFIG=a YAML with `tune`)
+	@echo "== tune: settings by the validation window"
+	$(VENV)/bin/python -m training tune $(if $(CONFIG),--config $(CONFIG)) $(if $(TRIALS),--trials $(TRIALS))
+
 .PHONY: segments
 segments: $(STAMPS)/apply ## Learn vectors, anomaly scores and segments of people, unsupervised (data/profiles/)
 	@echo "== segments: what sets people apart"
@@ -126,6 +131,10 @@ demo: ## All of the above for SOURCE, from nothing to a printed profile
 .PHONY: test
 test: $(VENV)/.installed ## All tests: unit, spec, contract, end to end (in a real browser)
 	$(VENV)/bin/python -m pytest
+
+.PHONY: kills
+kills: $(VENV)/.installed ## Kill the service under load 50 times: no acknowledged event is lost, none counts twice
+	$(VENV)/bin/python -m pytest -m kills tests/unit/serving/live
 
 # Feast's tests want an older pytest than ours, and so an environment of their own. They are read
 # from where you have them: sdk/python/tests of Feast's repository. STORES: lake, files, stock.
@@ -174,6 +183,10 @@ bench-online-read: $(VENV)/.installed ## Measure online reads beside Feast's SQL
 bench-movielens: $(VENV)/.installed ## Measure the towers by the papers' protocol on MovieLens 1M (DATA=its folder; SEEDS="1 2"; QUICK=1: two epochs)
 	$(VENV)/bin/python benchmarks/movielens.py $(if $(QUICK),--quick) $(if $(DATA),--data $(DATA)) $(if $(SEEDS),--seeds $(SEEDS))
 
+.PHONY: bench-training
+bench-training: $(STAMPS)/apply ## Measure training: input, positions a second, time to 95 % of the best, beside plain Keras and ALS (QUICK=1: few steps)
+	$(VENV)/bin/python benchmarks/training_speed.py $(if $(QUICK),--quick) $(if $(CONFIG),--config $(CONFIG))
+
 .PHONY: bench-ablation
 bench-ablation: $(STAMPS)/apply ## What each part of the two-tower adds, on the log of SOURCE (ONLY="features loss"; QUICK=1: two variants, one epoch)
 	$(VENV)/bin/python benchmarks/ablation.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(CONFIG),--config $(CONFIG))
@@ -203,8 +216,8 @@ lock: ## Resolve requirements/*.in anew into requirements/*.lock (needs uv on th
 ##@ Housekeeping
 
 .PHONY: clean
-clean: ## Delete everything that was derived: data/ but the pseudonym key, and dbt's target/
-	find data -mindepth 1 -maxdepth 1 -not -name keys -exec rm -rf {} +
+clean: ## Delete everything that was derived: data/ but the pseudonym key and the live log, and dbt's target/
+	find data -mindepth 1 -maxdepth 1 -not -name keys -not -name live -exec rm -rf {} +
 	rm -rf dbt_project/target dbt_project/logs
 
 .PHONY: help

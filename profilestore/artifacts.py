@@ -76,8 +76,8 @@ class Bundle:
         manifest: what bundle.json says.
         item_ids: item of each row of `item_vectors`.
         item_vectors: float32 [items, dimension].
-        heads: by name.
         item_index: where comparing all of them takes too long.
+        heads: by name.
     """
 
     path: Path
@@ -87,8 +87,8 @@ class Bundle:
     item_ids: list[str]
     item_vectors: npt.NDArray[np.float32]
     query_tower: QueryTower
-    heads: Mapping[str, BundleHead] = field(default_factory=dict)
     item_index: ItemIndex | None = None
+    heads: Mapping[str, BundleHead] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -228,12 +228,12 @@ def load(path: Path) -> Bundle:
         item_ids=item_ids,
         item_vectors=item_vectors,
         query_tower=QueryTower(path / "query_tower.tflite"),
-        heads=_read_heads(path),
         item_index=(
             ItemIndex.load(path / INDEX, manifest["item_index"]["breadth"])
             if len(item_ids) >= MOST_EXACT and "item_index" in manifest
             else None
         ),
+        heads=_read_heads(path),
     )
 
 

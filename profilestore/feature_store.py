@@ -84,6 +84,20 @@ _MATERIALIZED = "materialized.json"
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """An entity that is near a vector.
+
+    Attributes:
+        distance: by the metric of the view's column; with cosine, 1 - cosine.
+        values: feature -> value, of the view that was searched.
+    """
+
+    key: str
+    distance: float
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class ViewRecord:
     """The latest values of one view for one entity.
 
@@ -97,6 +111,21 @@ class ViewRecord:
     values: Mapping[str, Any]
     as_of: datetime | None
     state: State
+
+
+@dataclass(frozen=True)
+class StoredRow:
+    """One row of a view in the online store.
+
+    Attributes:
+        values: feature -> value as the store keeps it: a timestamp is whole seconds since 1970.
+        event, created: when they became true and were learned, in microseconds since 1970; None
+            where the source does not say when they were learned.
+    """
+
+    values: Mapping[str, Any]
+    event: int
+    created: int | None
 
 
 @dataclass(frozen=True)
@@ -414,6 +443,96 @@ class FeatureStore:
             ViewRecord(view.name, dict(zip(names, values, strict=True)), now, "fresh")
             for values in zip(*(answer[name] for name in names), strict=True)
         ]
+
+    def tagged(self, entity: str, tag: str) -> list[Feature]:
+        """The features of all stored views of an entity that have a tag."""
+        return [
+            Feature(
+                view=view.name,
+                name=column.name,
+                entity=entity,
+                kind=kind_of(column.dtype.to_value_type()),
+                description=column.description,
+                tags=dict(column.tags),
+            )
+            for view in self._feast.list_feature_views(allow_cache=True)
+            if view.entities[:1] == [entity]
+            for column in view.features
+            if tag in column.tags
+        ]
+
+    def materialised_rows(self, view: str, keys: Sequence[str]) -> list[StoredRow | None]:
+        """What materialisations wrote of a view, whatever was pushed since; None where nothing.
+
+        Raises:
+            InputError: the online store does not keep the two apart.
+        """
+        store, declared = self._own_online_store(), self._view(view)
+        build = text_key(declared.join_keys[0])
+        return [
+            None if found is None else StoredRow(*found)
+            for found in store.read_materialised(
+                self._feast.config, declared, [build(key) for key in keys]
+            )
+        ]
+
+    def push_rows(self, view: str, rows: Mapping[str, StoredRow]) -> None:
+        """Put rows beside what was materialised: read until a materialisation has what is newer.
+
+        Raises:
+            InputError: the online store does not keep the two apart.
+        """
+        store, declared = self._own_online_store(), self._view(view)
+        store.push(
+            self._feast.config,
+            declared,
+            {key: (row.values, row.event, row.created) for key, row in rows.items()},
+        )
+
+    def _own_online_store(self) -> LMDBOnlineStore:
+        store = self._feast._get_provider().online_store
+        if not isinstance(store, LMDBOnlineStore):
+            raise InputError(
+                f"the online store in feature_store.yaml is a {type(store).__name__}, which does "
+                "not keep apart what was materialised and what was pushed; an LMDBOnlineStore does."
+            )
+        return store
+
+    def nearest(
+        self, service: str, entity: str, vector: Sequence[float], count: int
+    ) -> list[Neighbour]:
+        """Who or what is nearest to a vector, nearest first, by the view of the service that has an
+        index of vectors of the entity.
+
+        Raises:
+            InputError: the service has no such view.
+        """
+        views = [
+            view
+            for view in self._views(service)
+            if view.entities[0] == entity and any(field.vector_index for field in view.features)
+        ]
+        if len(views) != 1:
+            raise InputError(
+                f"feature service {service}: {len(views)} views of {entity} have a vector to "
+                "search by, needed one. Say `vector_index: cosine` at the mart's column."
+            )
+        (view,) = views
+        names = [field.name for field in view.features]
+        found = self._feast.retrieve_online_documents_v2(
+            features=[f"{view.name}:{name}" for name in names],
+            query=list(vector),
+            top_k=count,
+        ).to_dict()
+        rows = zip(*(found.get(name, []) for name in (f"{entity}_id", "distance")), strict=True)
+        # Feast gives them in the order of their keys.
+        return sorted(
+            (
+                Neighbour(key, distance, {name: found[name][row] for name in names})
+                for row, (key, distance) in enumerate(rows)
+            ),
+            key=lambda one: one.distance,
+        )
 
     def materialize(self, now: datetime | None = None) -> Materialized:
         """Copy the values that are true now into the online store, note who is in it, and count

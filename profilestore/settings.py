@@ -54,6 +54,11 @@ class Settings:
         return self.data / "simulated"
 
     @property
+    def live(self) -> Path:
+        """What was told to the service itself: the live log, which nothing else holds."""
+        return self.data / "live"
+
+    @property
     def lake_catalog(self) -> Path:
         return self.data / "lake" / "catalog.sqlite"
 
@@ -80,6 +85,10 @@ class Settings:
     @property
     def training_logs(self) -> Path:
         return self.data / "training_logs"
+
+    @property
+    def tuning(self) -> Path:
+        return self.data / "tuning"
 
     @property
     def evaluations(self) -> Path:

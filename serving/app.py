@@ -21,16 +21,21 @@ from serving.blocks.segments import READS as SEGMENTS
 from serving.deployment import Deployment
 from serving.documents import (
     Alive,
+    LikeItem,
+    LikeUser,
     PeopleDocument,
     PersonSeen,
     Problem,
     ProfileDocument,
     Ready,
     RecommendationsDocument,
+    SimilarItemsDocument,
+    SimilarUsersDocument,
     TagsDocument,
     WhyDocument,
 )
 from serving.items import READS as ITEMS
+from serving.live import Intake, LiveEvent, add_event_routes
 from serving.people import READS as PEOPLE
 from serving.popularity import READS as POPULARITY
 from serving.popularity import Popularity
@@ -39,6 +44,9 @@ from serving.profile import clock_note, read_profile
 from serving.reads import Reads, reads
 from serving.recommendations import READS as MODEL
 from serving.recommendations import names_items, recommend
+from serving.similar import ITEMS as SIMILAR_ITEMS
+from serving.similar import USERS as SIMILAR_USERS
+from serving.similar import similar_items, similar_users
 from serving.tags import READS as TAGS
 from serving.tags import tags_document
 from serving.why import why
@@ -119,12 +127,15 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
     """
     served = deployment or Deployment(settings)
     popularity = Popularity(served)
+    intake = Intake(settings, deployment=served)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if not served.missing():
             popularity.warm()
+        intake.begin()
         yield
+        intake.end()
 
     app = FastAPI(
         title="Profilestore",
@@ -138,6 +149,7 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
     )
     problems.install(app, served)
     _add_json_routes(app, served, popularity)
+    add_event_routes(app, intake)
     _add_health_routes(app, served)
     _add_pages(app, served)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
@@ -209,6 +221,32 @@ def _add_json_routes(app: FastAPI, served: Deployment, popularity: Popularity) -
         The points add up to the lead less that for somebody of whom nothing is known.
         """
         return why(served, user_id, item_id, asked_at=datetime.now(UTC))
+
+    @app.post(
+        "/v1/similar/users",
+        tags=["similar"],
+        summary="People who are like somebody",
+        responses=problems.described(
+            problems.UNKNOWN_USER, problems.INVALID_REQUEST, problems.NOT_READY
+        ),
+    )
+    @reads(SIMILAR_USERS)
+    def like_user(asked: LikeUser) -> SimilarUsersDocument:
+        """The `k` people whom the current model places nearest, by the angle between vectors."""
+        return similar_users(served, asked.user_id, asked.k, asked_at=datetime.now(UTC))
+
+    @app.post(
+        "/v1/similar/items",
+        tags=["similar"],
+        summary="Items that are like one",
+        responses=problems.described(
+            problems.UNKNOWN_ITEM, problems.INVALID_REQUEST, problems.NOT_READY
+        ),
+    )
+    @reads(SIMILAR_ITEMS, ITEMS)
+    def like_item(asked: LikeItem) -> SimilarItemsDocument:
+        """The `k` items that the current model places nearest, by the angle between vectors."""
+        return similar_items(served, asked.item_id, asked.k, asked_at=datetime.now(UTC))
 
     @app.get(
         "/v1/users",
@@ -328,10 +366,12 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schema = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        # Problem documents come from exception handlers, where FastAPI does not look for models.
+        # Problem documents come from exception handlers, and events are read with care for their
+        # size: FastAPI does not look there for models.
         template = "#/components/schemas/{model}"
         described = Problem.model_json_schema(ref_template=template, mode="serialization")
-        parts = {**described.pop("$defs", {}), "Problem": described}
+        told = LiveEvent.model_json_schema(ref_template=template)
+        parts = {**described.pop("$defs", {}), "Problem": described, "LiveEvent": told}
         schema["components"]["schemas"].update(parts)
         app.openapi_schema = schema
     return app.openapi_schema

@@ -465,6 +465,56 @@ class WhyDocument(Document):
     contributions: list[Contribution] = Field(description="Those that move it most, first.")
 
 
+class SimilarUser(Document):
+    """Somebody who is like somebody."""
+
+    user_id: str = Field(examples=[_PSEUDONYM])
+    similarity: float = Field(description="Cosine of the two vectors, -1 to 1.", examples=[0.93])
+
+
+class SimilarUsersDocument(Document):
+    """People who are like somebody, the most alike first."""
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    asked_at: datetime
+    user_id: str = Field(examples=[_PSEUDONYM])
+    source: ModelSource
+    users: list[SimilarUser]
+
+
+class SimilarItem(Document):
+    """Something that is like something."""
+
+    item: ItemDocument
+    similarity: float = Field(description="Cosine of the two vectors, -1 to 1.", examples=[0.93])
+
+
+class SimilarItemsDocument(Document):
+    """Items that are like one, the most alike first."""
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    asked_at: datetime
+    item_id: str = Field(examples=["318"])
+    source: ModelSource
+    items: list[SimilarItem]
+
+
+class LikeUser(Document):
+    """Whom others shall be like."""
+
+    user_id: str = Field(
+        min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._~-]+$", examples=[_PSEUDONYM]
+    )
+    k: int = Field(10, ge=1, le=100, description="How many.")
+
+
+class LikeItem(Document):
+    """What others shall be like."""
+
+    item_id: str = Field(min_length=1, max_length=256, examples=["318"])
+    k: int = Field(10, ge=1, le=100, description="How many.")
+
+
 class TagDocument(Document):
     """A tag: what it means, where it is from and how many people have it."""
 

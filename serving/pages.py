@@ -95,8 +95,8 @@ def type_text(schema: Mapping[str, Any]) -> Markup:
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[-1]
         return Markup('<a href="#schema-{0}">{0}</a>').format(name)
-    if "anyOf" in schema:
-        return Markup(" or ").join(type_text(option) for option in schema["anyOf"])
+    if options := schema.get("anyOf") or schema.get("oneOf"):
+        return Markup(" or ").join(type_text(option) for option in options)
     if "enum" in schema:
         return Markup(" or ").join(Markup("<code>{}</code>").format(v) for v in schema["enum"])
     if "const" in schema:
@@ -217,6 +217,10 @@ def _operations(openapi: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 "summary": operation["summary"],
                 "description": operation.get("description", ""),
                 "parameters": operation.get("parameters", []),
+                "body": operation.get("requestBody", {})
+                .get("content", {})
+                .get("application/json", {})
+                .get("schema"),
                 "answers": [
                     {
                         "status": status,

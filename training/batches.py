@@ -47,11 +47,17 @@ class Source:
 Batch = dict[str, Arrays]
 
 
-def batches(source: Source, config: TrainConfig, epoch: int, *, first: int = 0) -> tf.data.Dataset:
-    """The batches of an epoch from the `first` on, each made while the step before it runs."""
+def batches(
+    source: Source, config: TrainConfig, epoch: int, *, first: int = 0, at_once: int = 1
+) -> tf.data.Dataset:
+    """The batches of an epoch from the `first` on, each made while the step before it runs.
+
+    Args:
+        at_once: as many are taken by one step; a rest of fewer is left out.
+    """
 
     def drawn() -> Iterator[Batch]:
-        return batches_of_epoch(source, config, epoch, first=first)
+        return batches_of_epoch(source, config, epoch, first=first, at_once=at_once)
 
     signature = {
         part: {
@@ -75,9 +81,12 @@ def steps_of_epoch(source: Source, config: TrainConfig) -> int:
 
 
 def batches_of_epoch(
-    source: Source, config: TrainConfig, epoch: int, *, first: int = 0
+    source: Source, config: TrainConfig, epoch: int, *, first: int = 0, at_once: int = 1
 ) -> Iterator[Batch]:
     """The batches of an epoch from the `first` on, in an order that seed and epoch say.
+
+    Args:
+        at_once: as many are taken by one step; a rest of fewer is left out.
 
     Yields:
         `history`: each list of the windows, int32 [windows, steps], cut to the longest there;
@@ -89,7 +98,8 @@ def batches_of_epoch(
     """
     random = np.random.default_rng((config.seed, epoch))
     planned = plan_epoch(source.windows, source.span, config.positions, random)
-    for n, (chosen, span) in enumerate(planned[: config.epoch_steps]):
+    taken = min(len(planned), config.epoch_steps)
+    for n, (chosen, span) in enumerate(planned[: taken - taken % at_once]):
         if n >= first:
             # Each batch has its own draws, whatever was drawn before it.
             own = np.random.default_rng((config.seed, epoch, n))

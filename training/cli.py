@@ -55,6 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     against.add_argument("first", help="a version, or its folder")
     against.add_argument("second", help="a version, or its folder")
     against.add_argument("--json", action="store_true", help="for machines")
+    tune = add("tune", _tune, "search settings of a training by its validation window")
+    tune.add_argument("--config", type=Path, help="a YAML whose `tune` says what may be tried")
+    tune.add_argument("--snapshot", help=_SNAPSHOT)
+    tune.add_argument(
+        "--trials", type=int, default=20, help="that shall have ended, with those of before"
+    )
     profiles = add(
         "profiles", _profiles, "vectors, anomaly scores and segments of people, unsupervised"
     )
@@ -143,6 +149,14 @@ def _compare(arguments: argparse.Namespace, settings: Settings) -> None:
     measured = [read_measured(settings, name) for name in (arguments.first, arguments.second)]
     found = compare(*measured)
     print(as_json(found) if arguments.json else as_text(found))
+
+
+def _tune(arguments: argparse.Namespace, settings: Settings) -> None:
+    _need_registry(settings)
+    snapshot = _snapshot(arguments, settings)
+    from training.tuning.tune import tune
+
+    tune(settings, arguments.config, trials=arguments.trials, snapshot=snapshot)
 
 
 def _profiles(arguments: argparse.Namespace, settings: Settings) -> None:

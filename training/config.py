@@ -21,6 +21,7 @@ CHOICES = {
     "loss": ("softmax", "gbce"),
     "negatives": ("batch", "sampled", "all"),
     "head_weights": ("set", "learned"),
+    "precision": ("float32", "bfloat16"),
 }
 AUTO = "auto"
 TRACKERS = ("tensorboard", "mlflow")
@@ -120,6 +121,8 @@ class TrainConfig:
         checkpoint_steps: steps after which the state of the run is kept, to be resumed.
         tracking: logs of the training: `tensorboard`, `mlflow`, both with + between, or `none`.
         mlflow_store: URI of MLflow's store; empty is the file store data/training_logs/mlflow.
+        precision: of a step's arithmetic: `float32`, or `bfloat16` with weights, losses and what is
+            measured and exported in float32 (`training.devices`).
         seed: of weights, order and dropout.
         label_service: feature service of what heads foretell.
         head_weights: `set`, or `learned` by how uncertain each head is.
@@ -159,6 +162,7 @@ class TrainConfig:
     patience: int = 2
     epoch_steps: int = 1000
     checkpoint_steps: int = 200
+    precision: str = "float32"
     tracking: str = "tensorboard+mlflow"
     mlflow_store: str = ""
     seed: int = 1
@@ -216,9 +220,36 @@ def load_config(path: Path | None = None) -> TrainConfig:
         InputError: no such file, an unknown key, a value of another type, or one that cannot be.
     """
     path = path or DEFAULT
+    return config_of(read_values(path), path)
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """What a YAML file says, key by key.
+
+    Raises:
+        InputError: there is no such file, or it is not of keys and values.
+    """
     if not path.exists():
         raise InputError(f"no training config at {path}.")
-    values = yaml.safe_load(path.read_text()) or {}
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: this is no YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: found {values!r}; wanted keys and values.")
+    return values
+
+
+def config_of(given: Mapping[str, Any], path: Path) -> TrainConfig:
+    """The config of what a YAML file says; its `tune` is not of a training (`training.tuning`).
+
+    Args:
+        path: of the file, for what is said of it and to find what it names.
+
+    Raises:
+        InputError: an unknown key, a value of another type, or one that cannot be.
+    """
+    values = {name: value for name, value in given.items() if name != "tune"}
     heads = values.pop("heads", [])
     listed = values.pop("features", "")
     _check_types(values, TrainConfig, str(path))
@@ -266,13 +297,24 @@ def _check_types(values: Any, wanted: type, where: str) -> None:
     for name, value in values.items():
         if name not in types:
             raise InputError(f"{where}: unknown key {name!r}; known are {', '.join(types)}.")
-        accepted = get_args(types[name]) or (types[name],)
-        if float in accepted:
-            accepted = (*accepted, int)
-        of_truth = types[name] is bool
-        if isinstance(value, bool) is not of_truth or not isinstance(value, accepted):
-            said = getattr(types[name], "__name__", str(types[name]).replace("|", "or"))
-            raise InputError(f"{where}: {name} is {value!r}; wanted {said}.")
+        require_type(value, types[name], f"{where}: {name}")
+
+
+def require_type(value: Any, wanted: Any, where: str) -> None:
+    """Raise if a value that a YAML says is not of a type; a whole number does for a float.
+
+    Args:
+        wanted: a type, or several with | between.
+
+    Raises:
+        InputError: what it is, and what is wanted.
+    """
+    accepted = get_args(wanted) or (wanted,)
+    if float in accepted:
+        accepted = (*accepted, int)
+    if isinstance(value, bool) is not (wanted is bool) or not isinstance(value, accepted):
+        said = getattr(wanted, "__name__", str(wanted).replace("|", "or"))
+        raise InputError(f"{where} is {value!r}; wanted {said}.")
 
 
 def _listed(given: Any, service: str, path: Path) -> tuple[str, ...]:

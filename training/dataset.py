@@ -229,10 +229,13 @@ def require_windows(split: npt.NDArray[np.int8]) -> None:
         raise InputError(
             f"the lake has {len(split)} interactions; a temporal split needs at least 100."
         )
-    if len(np.unique(split)) < 3:
+    windows = {"training": TRAIN, "validation": VALIDATION, "test": TEST}
+    empty = [name for name, window in windows.items() if not (split == window).any()]
+    if empty:
         raise InputError(
-            "a temporal split of the interactions leaves a window empty: too many of them bear one "
-            "and the same time. Check the time column of the source."
+            f"a temporal split of {len(split)} interactions leaves the {' and the '.join(empty)} "
+            "window empty: too many of them bear one and the same time, or its share is too small. "
+            "Check the time column of the source, validation_share and test_share."
         )
 
 

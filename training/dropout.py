@@ -18,14 +18,23 @@ class Counted(tf.keras.layers.Layer):
         # Python's generator is seeded by `tf.keras.utils.set_random_seed`.
         self.salt = random.getrandbits(31)
         self.calls = self.add_weight(
-            "calls", (), dtype=tf.int64, initializer="zeros", trainable=False
+            "calls",
+            (),
+            dtype=tf.int64,
+            initializer="zeros",
+            trainable=False,
+            # Devices count alike.
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
         super().build(shape)
 
     def uniform(self, shape: tf.Tensor) -> tf.Tensor:
-        """float32 of a shape, in [0, 1); others at each call."""
+        """float32 of a shape, in [0, 1); others at each call, and on each device."""
         self.calls.assign_add(1)
-        seed = tf.stack([tf.constant(self.salt, tf.int64), self.calls])
+        context = tf.distribute.get_replica_context()
+        draw = self.calls * context.num_replicas_in_sync
+        draw += tf.cast(context.replica_id_in_sync_group, tf.int64)
+        seed = tf.stack([tf.constant(self.salt, tf.int64), draw])
         return tf.random.stateless_uniform(shape, seed)
 
 

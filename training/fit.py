@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,18 @@ import numpy.typing as npt
 
 from profilestore.feature_store import FeatureStore
 from profilestore.settings import Settings
-from training.batches import Source, steps_of_epoch
+from training.batches import Source
 from training.config import TrainConfig, load_config
 from training.cut import Cut, cut_of
 from training.dataset import ITEM_VOCABULARY, TEST, TRAIN, Dataset, catalogue_at, evenly
+from training.devices import devices_in_scope, is_plain, steps_an_epoch, training_scope
 from training.evaluate import TwoTowerScorer
 from training.export import export_bundle
 from training.head_evaluation import judge_heads
 from training.heads import head_of
 from training.kept_ranks import KeptRanks
 from training.labels import Label
-from training.loop import Checkpoints, last_checkpoint, train
+from training.loop import Checkpoints, last_checkpoint, made, train
 from training.measurement import MODEL, measure, say
 from training.negatives import Negatives
 from training.pretrain import co_occurrence, spectral_embedding
@@ -71,20 +72,27 @@ def fit(
     print(f"device: {DEVICE}")
     with tracker(settings, config, log) as opened:
         cut = cut_of(settings, config, store)
-        model, source, taken = begun(settings, config, cut)
-        checkpoints = checkpoints_of(settings, config, cut, log)
-        opened.parameters({**config.to_json(), "device": DEVICE, **checkpoints.data})
-        started = time.monotonic()
-        curve = train(
-            model,
-            config,
-            source,
-            cut.validation(model),
-            checkpoints=checkpoints,
-            resume=resume,
-            tracker=opened,
-        )
-        seconds = time.monotonic() - started
+        exported = None if is_plain(config) else untrained(settings, config, cut)
+        with training_scope(config):
+            tf.keras.utils.set_random_seed(config.seed)
+            model, source, taken = begun(settings, config, cut)
+            checkpoints = checkpoints_of(settings, config, cut, log, devices_in_scope())
+            opened.parameters({**config.to_json(), "device": DEVICE, **checkpoints.data})
+            started = time.monotonic()
+            curve = train(
+                model,
+                config,
+                source,
+                looks(cut, model, exported),
+                checkpoints=checkpoints,
+                resume=resume,
+                tracker=opened,
+            )
+            seconds = time.monotonic() - started
+            steps = steps_an_epoch(source, config)
+        if exported is not None:
+            exported.set_weights(model.get_weights())
+            model = exported
         path, metrics = measured_bundle(
             settings,
             config,
@@ -97,7 +105,7 @@ def fit(
             for name, value in metrics["test"][MODEL].items()
             if value is not None
         }
-        opened.figures(steps_of_epoch(source, config) * (len(curve) - 1), of_test)
+        opened.figures(steps * (len(curve) - 1), of_test)
     checkpoints.clear()
     say(metrics)
     print(f"bundle and report: {path}")
@@ -120,11 +128,38 @@ def begun(
     return model, source, begin(settings, config, model, source, cut.dataset)
 
 
-def checkpoints_of(settings: Settings, config: TrainConfig, cut: Cut, log: str) -> Checkpoints:
+def untrained(settings: Settings, config: TrainConfig, cut: Cut) -> TwoTower:
+    """The same towers on one device and in float32, as they are measured and exported."""
+    model, source, _ = begun(settings, replace(config, warm_start=""), cut)
+    made(model, config, source)
+    return model
+
+
+def looks(cut: Cut, model: TwoTower, exported: TwoTower | None) -> Callable[[], float]:
+    """What says NDCG@10 on the validation window of a model in training.
+
+    Args:
+        exported: takes its weights to be measured; None measures the model itself.
+    """
+    if exported is None:
+        return cut.validation(model)
+    validate = cut.validation(exported)
+
+    def reached() -> float:
+        exported.set_weights(model.get_weights())
+        return validate()
+
+    return reached
+
+
+def checkpoints_of(
+    settings: Settings, config: TrainConfig, cut: Cut, log: str, devices: int
+) -> Checkpoints:
     """Where a training keeps its state.
 
     Args:
         log: its name in its logs.
+        devices: that it runs on, since as many batches make a step.
     """
     return Checkpoints(
         settings.checkpoints,
@@ -133,6 +168,7 @@ def checkpoints_of(settings: Settings, config: TrainConfig, cut: Cut, log: str) 
         {
             "lake_snapshot": cut.dataset.lake_snapshot,
             "registry_hash": cut.store.registry_hash(),
+            "devices": devices,
         },
         log,
     )

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from profilestore.errors import InputError, ProfilestoreError
-from training.batches import Source, batches, steps_of_epoch
+from training.batches import Source, batches
 from training.config import TrainConfig
+from training.devices import batches_of, step_of, steps_an_epoch
 from training.runtime import tf
 from training.tracking import Tracker
 from training.two_tower import TwoTower
@@ -211,7 +212,7 @@ def made(model: TwoTower, config: TrainConfig, source: Source) -> WarmCosine:
 
     Layers draw what they begin with when they are first called: in this order, resumed or not.
     """
-    rate = WarmCosine(config.learning_rate, steps_of_epoch(source, config), config.epochs)
+    rate = WarmCosine(config.learning_rate, steps_an_epoch(source, config), config.epochs)
     model.compile(optimizer=tf.keras.optimizers.Adam(rate))
     model.compute_loss(next(iter(batches(source, config, 0))))
     model.optimizer.build(model.trainable_variables)
@@ -229,7 +230,8 @@ def train(
     tracker: Tracker | None = None,
 ) -> list[dict[str, float]]:
     """Fit until validation NDCG@10 stops rising; the model keeps the best weights, which may be
-    those that it began with.
+    those that it began with. On the devices of the strategy in whose scope this is called and the
+    model was made (`training.devices`).
 
     Args:
         validate: the model's NDCG@10 on the validation window, as it now is.
@@ -244,7 +246,7 @@ def train(
     Raises:
         ProfilestoreError: the loss is no number.
     """
-    steps = steps_of_epoch(source, config)
+    steps = steps_an_epoch(source, config)
     tracker = tracker or Tracker([])
     rate = made(model, config, source)
     progress = Progress()
@@ -254,8 +256,7 @@ def train(
         progress.reach(model, validate())
         print(f"before the first step: validation NDCG@10 {progress.curve[0][REACHED]:.4f}")
         tracker.figures(0, {REACHED: progress.curve[0][REACHED]})
-    signature = batches(source, config, 0).element_spec
-    step = tf.function(model.train_step, input_signature=[signature])
+    step = step_of(model, source, config)
     while progress.epoch < config.epochs:
         with tqdm(
             total=steps,
@@ -266,8 +267,8 @@ def train(
             disable=None,
         ) as bar:
             began = time.perf_counter() - progress.seconds
-            for batch in batches(source, config, progress.epoch, first=progress.step):
-                loss = _finite(float(step(batch)["loss"]), progress)
+            for batch in batches_of(source, config, progress.epoch, first=progress.step):
+                loss = _finite(float(step(batch)), progress)
                 progress.losses.append(loss)
                 progress.step += 1
                 progress.seconds = time.perf_counter() - began

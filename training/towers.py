@@ -48,6 +48,7 @@ class WeightedBag(tf.keras.layers.Layer):
     """
 
     def call(self, embedded: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        weights = tf.cast(weights, embedded.dtype)
         total = tf.reduce_sum(weights, axis=1, keepdims=True)
         weighted = tf.reduce_sum(embedded * weights[:, :, None], axis=1)
         return tf.math.divide_no_nan(weighted, total)
@@ -230,7 +231,11 @@ class QueryTower(tf.keras.Model):
             )
             vector = self.fusion(state, features, training=training)
             sources = tf.concat([vector, features], axis=1)
-        raw = {name: head(sources, training=training) for name, head in self.heads.items()}
+        raw = {
+            name: tf.cast(head(sources, training=training), tf.float32)
+            for name, head in self.heads.items()
+        }
+        vector = tf.cast(vector, tf.float32)
         return (tf.nn.l2_normalize(vector, axis=1) if self.cosine else vector), raw
 
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
@@ -257,7 +262,7 @@ class QueryTower(tf.keras.Model):
             training=training,
         )
         # Picked by a product: a gather with batch dimensions is not in every exported form.
-        last = tf.one_hot(length, tf.shape(states)[1])
+        last = tf.one_hot(length, tf.shape(states)[1], dtype=states.dtype)
         return self.answers(tf.einsum("bs,bsw->bw", last, states), inputs, training=training)
 
 
@@ -332,7 +337,11 @@ def _scalars_and_bags(
     parts = []
     if "numbers" in inputs:
         normalise = tf.keras.layers.Normalization(
-            mean=numbers.mean, variance=numbers.variance, name=f"{tower}_normaliser"
+            mean=numbers.mean,
+            variance=numbers.variance,
+            name=f"{tower}_normaliser",
+            # Whatever the arithmetic after it: the mean of large numbers is taken off here.
+            dtype=tf.float32,
         )
         parts.append(Bounded(name=f"{tower}_bounded")(normalise(inputs["numbers"])))
     parts += [embedding[kind](inputs[name]) for name, kind in encoding.ids.items()]

@@ -36,12 +36,28 @@ class TwoTower(tfrs.Model):
         self.head_loss = WeightedSum(
             {head.name: head.weight for head in config.heads if head.name in query_tower.heads},
             config.head_weights == "learned",
+            dtype=tf.float32,
         )
         self.position_loss = (
-            GBCE(items, config.calibration)
+            GBCE(items, config.calibration, dtype=tf.float32)
             if config.loss == "gbce"
-            else Softmax(config.label_smoothing)
+            else Softmax(config.label_smoothing, dtype=tf.float32)
         )
+
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """A step of a device; its loss is the device's share of the mean over all devices.
+
+        Gradients of devices are added, so each takes its share of the loss.
+        """
+        devices = tf.distribute.get_strategy().num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(batch, training=True) / devices
+        gradients = tape.gradient(loss, self.trainable_variables)
+        if devices > 1:
+            # Rows of an embedding, of which each device has another number, cannot be added up.
+            gradients = [tf.convert_to_tensor(one) for one in gradients]
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return {"loss": loss}
 
     def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """Mean loss of the batch's positions, and that of the heads."""
@@ -53,6 +69,8 @@ class TwoTower(tfrs.Model):
             {name: batch["candidate"][name] for name in self.candidate_tower.input},
             training=training,
         )
+        # Scores and losses are of float32, whatever the arithmetic before them.
+        candidate = tf.cast(candidate, tf.float32)
         retrieval = (
             tf.add_n(
                 [

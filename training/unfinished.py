@@ -83,9 +83,13 @@ def _export(settings: Settings, folder: Path, copied: Path, config_path: Path | 
     # What a warm start took over is in the checkpoint.
     model, source, _ = begun(settings, replace(config, warm_start=""), cut)
     made(model, config, source)
-    kept = replace(checkpoints_of(settings, config, cut, told["log"]), folder=folder)
+    kept = replace(
+        checkpoints_of(settings, config, cut, told["log"], run["devices"]), folder=folder
+    )
     progress = kept.load(model, copied)
-    take_best(model, progress, steps_of_epoch(source, config), cut.validation(model))
+    take_best(
+        model, progress, steps_of_epoch(source, config) // run["devices"], cut.validation(model)
+    )
     path, metrics = measured_bundle(
         settings,
         config,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import feast
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -119,6 +120,12 @@ def test_what_is_alike_is_a_search_of_plain_feast(demo_home: Path) -> None:
         assert near["distance"][own] == min(near["distance"]) == pytest.approx(0, abs=1e-5)
         assert near["model"] == [bundle.version] * 3
         assert near["vector"][own] == pytest.approx(bundle.item_vectors[row].tolist())
+    ours = FeatureStore(settings).nearest("vectors_v1", "item", bundle.item_vectors[7], 20)
+    assert ours[0].key == bundle.item_ids[7]
+    cosines = bundle.item_vectors @ bundle.item_vectors[7]
+    cosines /= np.linalg.norm(bundle.item_vectors, axis=1) * np.linalg.norm(bundle.item_vectors[7])
+    wanted = np.sort(1 - cosines)[:20]
+    assert [one.distance for one in ours] == pytest.approx(wanted.tolist(), abs=1e-5)
     (person,) = Materialized.read(settings).people[:1]
     own = plain.get_online_features(
         features=["user_vectors:vector"], entity_rows=[{"user_id": person.user_id}]

@@ -40,6 +40,7 @@ SCALARS = {
     "decimal( 38 , 10 )": ValueType.DECIMAL,
     "decimal(9)": ValueType.DECIMAL,
     "numeric(12,2)": ValueType.DECIMAL,
+    "numeric": ValueType.DECIMAL,
 }
 BITS = {ValueType.INT32: 32, ValueType.INT64: 64}
 

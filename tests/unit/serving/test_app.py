@@ -202,8 +202,11 @@ class TestOpenApi:
             "/v1/profiles/{user_id}",
             "/v1/recommendations/{user_id}",
             "/v1/recommendations/{user_id}/{item_id}/why",
+            "/v1/similar/items",
+            "/v1/similar/users",
             "/v1/tags",
             "/v1/users",
+            "/v1/events",
             "/healthz",
             "/readyz",
         }

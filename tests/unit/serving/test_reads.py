@@ -16,7 +16,7 @@ from profilestore.tags import tag_columns
 from serving.app import create_app
 from serving.reads import Endpoint, endpoints_of
 
-READ_NO_FEATURE = {"/healthz", "/readyz", "/docs", "/openapi.json"}
+READ_NO_FEATURE = {"/v1/events", "/healthz", "/readyz", "/docs", "/openapi.json"}
 # Somebody of whom everything is known, and somebody of whom nothing is.
 ASKED = {
     "GET /v1/profiles/{user_id}": ["/v1/profiles/u-ann"],
@@ -28,6 +28,8 @@ ASKED = {
     "GET /v1/recommendations/{user_id}/{item_id}/why": ["/v1/recommendations/u-ann/i7/why"],
 }
 PAGE = "GET /users/{user_id}"
+# In test_similar.py.
+BY_VECTOR = {"POST /v1/similar/items", "POST /v1/similar/users"}
 FROM_THE_TAGS = {"GET /v1/tags": "/v1/tags", "GET /tags": "/tags"}
 FROM_THE_NOTE = {"GET /": "/", "GET /people": "/people", "GET /v1/users": "/v1/users"}
 
@@ -84,11 +86,12 @@ def uses(endpoint: Endpoint, features: list[Feature], bundle: Any) -> set[str]:
 
 def test_every_route_says_what_it_reads(settings: Any, endpoints: dict[str, Endpoint]) -> None:
     routes = {
-        f"GET {route.path_format}"
+        f"{method} {route.path_format}"
         for route in create_app(settings).routes
         if isinstance(route, APIRoute) and route.path not in READ_NO_FEATURE
+        for method in route.methods
     }
-    assert endpoints.keys() == routes == {*ASKED, *FROM_THE_NOTE, *FROM_THE_TAGS}
+    assert endpoints.keys() == routes == {*(*ASKED, *FROM_THE_NOTE, *FROM_THE_TAGS, *BY_VECTOR)}
 
 
 @pytest.mark.parametrize(("name", "path"), FROM_THE_TAGS.items())

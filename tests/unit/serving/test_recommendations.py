@@ -18,7 +18,6 @@ from serving.recommendations import (
     ask_model,
     best,
     is_known,
-    query_inputs,
     recommend,
     retrieve,
     seen_items,
@@ -68,7 +67,7 @@ def test_an_index_gives_what_comparing_all_does(bundle, store, now) -> None:
 
 def test_the_tower_is_asked_with_the_values_under_view_and_feature(bundle, store, now) -> None:
     records = store.online("retrieval_v1", "user", ["u-ann"])[0]
-    bundle.query_tower(query_inputs(bundle, records, now))
+    ask_model(bundle, store, "u-ann", now)
     inputs = bundle.query_tower.inputs[0]
     ids = inputs["user_history__item_ids"]
     assert ids.shape == (1, 50)

@@ -12,7 +12,8 @@ import pytest
 from profilestore.errors import InputError, ProfilestoreError
 from training.batches import Source
 from training.config import TrainConfig
-from training.loop import Checkpoints, train
+from training.devices import training_scope
+from training.loop import Checkpoints, made, train
 from training.runtime import tf
 from training.tracking import Tracker
 from training.two_tower import TwoTower
@@ -145,6 +146,26 @@ def same(trained: TwoTower, weights: Weights) -> bool:
     return all(
         (ours == theirs).all() for ours, theirs in zip(trained.get_weights(), weights, strict=True)
     )
+
+
+def test_half_the_precision_learns_as_the_whole_does(
+    model: ModelOf, source: Source, tmp_path: Path
+) -> None:
+    whole = train(model(CONFIG), CONFIG, source, lambda: 0.5)
+    config = replace(CONFIG, precision="bfloat16")
+    checkpoints = Checkpoints(tmp_path, 50, config.to_json())
+    exported = model(config)
+    made(exported, config, source)
+    with training_scope(config):
+        half = model(config)
+        curve = train(half, config, source, lambda: 0.5, checkpoints=checkpoints)
+    losses = [[point["loss"] for point in one[1:]] for one in (curve, whole)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.01)
+    assert losses[0] != losses[1]
+    # Its weights are whole, and a checkpoint of it can be measured and exported.
+    checkpoints.load(exported)
+    exported.set_weights(half.get_weights())
+    assert exported.candidate_tower(source.candidate).dtype == tf.float32
 
 
 def test_logs_hear_of_steps_and_epochs(model: ModelOf, source: Source) -> None:

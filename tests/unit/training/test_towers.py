@@ -9,6 +9,7 @@ from profilestore.artifacts import QueryTower as ExportedTower
 from profilestore.encoding import LIST_LENGTH, PAD, UNKNOWN, Encoding, Feature, Vocabulary, plan
 from training import towers
 from training.config import TrainConfig
+from training.devices import training_scope
 from training.encoders import NAMES as ENCODERS
 from training.fusion import NAMES as FUSIONS
 from training.litert import to_litert
@@ -104,6 +105,33 @@ def test_a_number_that_one_row_lacks_is_bounded_and_alike_in_tower_and_prior() -
     assert found == pytest.approx(moments.standardised(numbers), abs=1e-3)
     assert found[7].tolist() == [-towers.BOUND, -towers.BOUND]
     assert np.abs(found[:7]).max() < 1
+
+
+@pytest.mark.parametrize(
+    ("encoder", "fusion"),
+    [*((name, "neural") for name in ENCODERS), *(("mean", name) for name in FUSIONS)],
+)
+def test_towers_in_half_the_precision_say_nearly_the_same(encoder: str, fusion: str) -> None:
+    config = TrainConfig(
+        dimension=16, hidden=8, encoder=encoder, fusion=fusion, layers=2, precision="bfloat16"
+    )
+    whole = tower(config)
+    with training_scope(config):
+        half = tower(config)
+    assert tf.keras.mixed_precision.global_policy().name == "float32"
+    half.set_weights(whole.get_weights())
+    assert {weight.dtype for weight in half.trainable_weights} == {tf.float32}
+    given = inputs(np.random.default_rng(5), half.encoding, 20)
+    lists = {name: given[name][:, ::-1] for name in half.lists}
+    answers = []
+    for one in (half, whole):
+        states = one.states(lists)
+        assert states.dtype == (tf.bfloat16 if one is half else tf.float32)
+        vector, _ = one.answers(states[:, -1], given)
+        assert vector.dtype == tf.float32
+        answers.append(vector.numpy())
+    off = np.linalg.norm(answers[0] - answers[1], axis=1) / np.linalg.norm(answers[1], axis=1)
+    assert 0 < np.median(off) < 0.02
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)

@@ -35,7 +35,7 @@ CONFIG = TrainConfig(
     heads=(HeadConfig("returns", "binary", "user_activity__events_7d", after_days=8),),
     features=("user_activity__events_7d",),
 )
-DATA = {"lake_snapshot": 7, "registry_hash": "abc"}
+DATA = {"lake_snapshot": 7, "registry_hash": "abc", "devices": 1}
 
 
 class Stopped(Exception):
