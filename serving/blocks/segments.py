@@ -167,7 +167,8 @@ def _text(difference: Difference, features: Mapping[str, Feature]) -> str:
     feature = features.get(difference.column)
     words = difference.column
     if feature is not None and feature.description:
-        words = feature.description.rstrip(".")
+        # What stands for a missing value is no part of what sets people apart.
+        words = feature.description.split(";")[0].rstrip(".")
     if difference.of_known:
         more = "more" if difference.by > 0 else "fewer"
         return f"{words}: known of {more} people than usual"
