@@ -85,6 +85,15 @@ Purpose = Annotated[
     ),
 ]
 
+AsOf = Annotated[
+    datetime | None,
+    Query(
+        description="An earlier instant, UTC where it has no zone: the profile as it was known "
+        "then.",
+        examples=["2026-01-31T12:00:00Z"],
+    ),
+]
+
 Kind = Annotated[
     str | None,
     Query(max_length=64, description="Only those of a kind.", examples=["categories"]),
@@ -157,13 +166,17 @@ def _add_json_routes(app: FastAPI, served: Deployment, popularity: Popularity) -
         ),
     )
     @reads(*_PROFILE)
-    def profile(user_id: UserId, fields: Fields = None, purpose: Purpose = None) -> ProfileDocument:
-        """Attributes, activity, interest tags, recent items and ten recommendations.
+    def profile(
+        user_id: UserId, fields: Fields = None, purpose: Purpose = None, as_of: AsOf = None
+    ) -> ProfileDocument:
+        """Who it is, what they do and prefer, groups, scores and recommendations.
 
         Each block says how fresh it is, when it became true and which view or model it is from.
-        Without a model the block `recommendations` is `missing`; the rest is served.
+        Without a model the blocks that it makes are `missing`; the rest is served. With `as_of` it
+        is the profile as it was known then, without what a model makes; that takes some tenths of
+        a second for each view, so name the blocks.
         """
-        return read_profile(served, user_id, fields=fields, purpose=purpose)
+        return read_profile(served, user_id, fields=fields, purpose=purpose, as_of=as_of)
 
     @app.get(
         "/v1/recommendations/{user_id}",
@@ -333,8 +346,8 @@ def _add_pages(app: FastAPI, served: Deployment) -> None:
 
     @app.get("/users/{user_id}", include_in_schema=False)
     @reads(*_PROFILE)
-    def user(user_id: UserId) -> Response:
-        return pages.profile_page(read_profile(served, user_id))
+    def user(user_id: UserId, as_of: AsOf = None) -> Response:
+        return pages.profile_page(read_profile(served, user_id, as_of=as_of))
 
     @app.get("/tags", include_in_schema=False)
     @reads(TAGS)

@@ -62,6 +62,16 @@ class Store(Protocol):
         views: Collection[str] | None = None,
     ) -> list[dict[str, ViewRecord]]: ...
 
+    def as_of(
+        self,
+        service: str,
+        entity: str,
+        key: str,
+        at: datetime,
+        *,
+        views: Collection[str] | None = None,
+    ) -> dict[str, ViewRecord]: ...
+
     def tagged(self, entity: str, tag: str) -> list[Feature]: ...
 
     def materialised_rows(self, view: str, keys: Sequence[str]) -> list[StoredRow | None]: ...
@@ -154,6 +164,19 @@ class SharedStore:
                     ) from error
         return rows
 
+    def as_of(
+        self,
+        service: str,
+        entity: str,
+        key: str,
+        at: datetime,
+        *,
+        views: Collection[str] | None = None,
+    ) -> dict[str, ViewRecord]:
+        """As `FeatureStore.as_of`. It takes seconds: never of a store that is read online."""
+        with self._lock:
+            return self._store.as_of(service, entity, key, at, views=views)
+
 
 class Watched(Generic[T]):
     """Something read from files, and read again when one of them changes.
@@ -237,6 +260,9 @@ class Deployment:
             lambda: SharedStore(open_store(settings)),
             [settings.registry, note],
         )
+        self._past = Watched(
+            "feature registry", lambda: SharedStore(open_store(settings)), [settings.registry]
+        )
         self._people = Watched("online store", lambda: People(read_people(settings)), [note])
         self._bundle = Watched(
             "model bundle", lambda: load_bundle(settings), [settings.models / CURRENT]
@@ -257,6 +283,14 @@ class Deployment:
         """
         self._people.get()
         return self._store.get()
+
+    def past(self) -> Store:
+        """The offline store, safe for threads; another one than `store`, which is not kept waiting.
+
+        Raises:
+            MissingStageError: nothing was applied.
+        """
+        return self._past.get()
 
     def people(self) -> People:
         """Who is in the online store.
