@@ -3,11 +3,15 @@ build makes of the live log."""
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import random
 import shutil
 import subprocess
 import sys
+import threading
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -215,3 +219,60 @@ def test_live_goes_on_from_what_was_built(replayed: Day) -> None:
     before, after = replayed.live[changed], replayed.later[changed]
     assert after["user_activity__events_lifetime"] == before["user_activity__events_lifetime"] + 1
     assert after["user_history__item_ids"] == ["i0", *before["user_history__item_ids"]][:50]
+
+
+def test_kills_neither_lose_nor_double_what_is_online(replayed: Day) -> None:
+    """The counts of somebody new, whose events were told to processes that were killed."""
+    settings, rng = replayed.settings, random.Random(27)
+    user_id = pseudonym("killed", PHRASE.encode())
+    sent: list[dict[str, Any]] = []
+    answered = 0
+    for _ in range(4):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "profilestore", "serve", "--port", "0"],
+            cwd=REPO,
+            env=child_environment(
+                PROFILESTORE_HOME=str(settings.home), PROFILESTORE_PSEUDONYM_KEY=PHRASE
+            ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[3]
+        killer = threading.Timer(rng.uniform(0.5, 4), process.kill)
+        killer.start()
+        unanswered = sent[answered:]
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+            while True:
+                if not unanswered:
+                    unanswered = [
+                        {
+                            "event_id": f"killed-{len(sent) + n}",
+                            "user_id": user_id,
+                            "event_type": "view",
+                            "item_id": rng.choice(ITEMS),
+                        }
+                        for n in range(rng.randint(1, 9))
+                    ]
+                    sent += unanswered
+                request = urllib.request.Request(
+                    f"{address}v1/events",
+                    json.dumps(unanswered).encode(),
+                    {"Content-Type": "application/json"},
+                )
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    assert json.loads(answer.read())["is_shown"]
+                answered, unanswered = len(sent), []
+        killer.join()
+        process.wait()
+        process.stdout.close()
+    assert answered > 0
+    with TestClient(create_app(settings)) as client:
+        assert client.post("/v1/events", json=sent[-1000:]).status_code == 200
+        found = live_values(settings, [user_id])[user_id]
+        recommended = client.get(f"/v1/profiles/{user_id}").json()["history"]["items"]
+    assert found["user_activity__events_lifetime"] == len(sent)
+    told = [event["item_id"] for event in sent]
+    assert sorted(found["user_history__item_ids"]) == sorted(told[-50:])
+    assert [item["item_id"] for item in recommended] == found["user_history__item_ids"]
