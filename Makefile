@@ -47,7 +47,7 @@ $(STAMPS)/source: always
 	@cmp -s $@.new $@ || cp $@.new $@
 	@rm -f $@.new
 
-$(STAMPS)/logs: $(VENV)/.installed $(STAMPS)/source
+$(STAMPS)/logs: $(VENV)/.installed $(STAMPS)/source $(wildcard data/live/events/*.jsonl)
 	@echo "== logs: raw log of $(SOURCE)"
 	$(RUN) logs --source "$(SOURCE)"
 	@touch $@
