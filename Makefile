@@ -31,7 +31,7 @@ $(VENV)/.installed: requirements/dev.lock requirements/carriers.lock pyproject.t
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11" >&2; exit 2; }
 	@echo "== setup: installing locked requirements (TensorFlow is large: a few minutes)"
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes -r requirements/dev.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes --no-deps -r requirements/dev.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes --no-deps -r requirements/carriers.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
@@ -47,7 +47,7 @@ $(STAMPS)/source: always
 	@cmp -s $@.new $@ || cp $@.new $@
 	@rm -f $@.new
 
-$(STAMPS)/logs: $(VENV)/.installed $(STAMPS)/source
+$(STAMPS)/logs: $(VENV)/.installed $(STAMPS)/source $(wildcard data/live/events/*.jsonl)
 	@echo "== logs: raw log of $(SOURCE)"
 	$(RUN) logs --source "$(SOURCE)"
 	@touch $@
@@ -132,6 +132,10 @@ demo: ## All of the above for SOURCE, from nothing to a printed profile
 test: $(VENV)/.installed ## All tests: unit, spec, contract, end to end (in a real browser)
 	$(VENV)/bin/python -m pytest
 
+.PHONY: kills
+kills: $(VENV)/.installed ## Kill the service under load 50 times: no acknowledged event is lost, none counts twice
+	$(VENV)/bin/python -m pytest -m kills tests/unit/serving/live
+
 # Feast's tests want an older pytest than ours, and so an environment of their own. They are read
 # from where you have them: sdk/python/tests of Feast's repository. STORES: lake, files, stock.
 .PHONY: feast-universal
@@ -212,8 +216,8 @@ lock: ## Resolve requirements/*.in anew into requirements/*.lock (needs uv on th
 ##@ Housekeeping
 
 .PHONY: clean
-clean: ## Delete everything that was derived: data/ but the pseudonym key, and dbt's target/
-	find data -mindepth 1 -maxdepth 1 -not -name keys -exec rm -rf {} +
+clean: ## Delete everything that was derived: data/ but the pseudonym key and the live log, and dbt's target/
+	find data -mindepth 1 -maxdepth 1 -not -name keys -not -name live -exec rm -rf {} +
 	rm -rf dbt_project/target dbt_project/logs
 
 .PHONY: help

@@ -478,7 +478,7 @@ user_activity = FeatureView(
             name="events_lifetime",
             dtype=Int64,
             description="Events so far.",
-            tags={"class": "behaviour", "default": "0", "unit": "events"},
+            tags={"class": "behaviour", "default": "0", "live": "count", "unit": "events"},
         ),
         Field(
             name="value_mean_90d",
@@ -502,13 +502,13 @@ user_activity = FeatureView(
             name="first_event_at",
             dtype=UnixTimestamp,
             description="First event of the person.",
-            tags={"class": "behaviour", "unit": "seconds"},
+            tags={"class": "behaviour", "live": "first", "unit": "seconds"},
         ),
         Field(
             name="last_event_at",
             dtype=UnixTimestamp,
             description="Latest event of the person; its age is the recency.",
-            tags={"class": "behaviour", "unit": "seconds"},
+            tags={"class": "behaviour", "live": "last", "unit": "seconds"},
         ),
     ],
     source=DuckDBSource(
@@ -1012,19 +1012,19 @@ user_history = FeatureView(
             name="item_ids",
             dtype=Array(String),
             description="Items, newest first.",
-            tags={"class": "behaviour", "default": "[]", "vocabulary": "item_id"},
+            tags={"class": "behaviour", "default": "[]", "live": "newest 50 item_id", "vocabulary": "item_id"},
         ),
         Field(
             name="event_types",
             dtype=Array(String),
             description="What happened to each.",
-            tags={"along": "item_ids", "class": "behaviour", "default": "[]", "vocabulary": "event_type"},
+            tags={"along": "item_ids", "class": "behaviour", "default": "[]", "live": "newest 50 event_type", "vocabulary": "event_type"},
         ),
         Field(
             name="event_at_us",
             dtype=Array(Int64),
             description="When.",
-            tags={"class": "behaviour", "default": "[]", "unit": "microseconds since 1970"},
+            tags={"class": "behaviour", "default": "[]", "live": "newest 50 happened", "unit": "microseconds since 1970"},
         ),
     ],
     source=DuckDBSource(

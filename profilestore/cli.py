@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _logs(arguments: argparse.Namespace, settings: Settings) -> None:
-    from profilestore.sources import Active, active_log, write_raw_logs
+    from profilestore.sources import Active, active_log, land_live_log, write_raw_logs
 
     before = active_log(settings)
     written = write_raw_logs(arguments.source, settings, now=datetime.now(UTC))
@@ -102,6 +102,9 @@ def _logs(arguments: argparse.Namespace, settings: Settings) -> None:
         print("The source changed: lake, registry and online store start afresh.")
     rows = ", ".join(f"{count:,} {table}" for table, count in written.rows.items())
     print(f"{rows} from {written.origin} in {written.folder}")
+    told = land_live_log(settings, now=datetime.now(UTC))
+    if told:
+        print(f"{told:,} live_events that the service was told")
     print(f"Clock: {written.clock.why}")
 
 
@@ -131,12 +134,9 @@ def _simulate(arguments: argparse.Namespace, settings: Settings) -> None:
 def _build(_: argparse.Namespace, settings: Settings) -> None:
     import json
 
-    from profilestore.sources import active_log
+    from profilestore.sources import packs_to_build
 
-    active = active_log(settings)
-    if active is None:
-        raise MissingStageError(f"no raw log in {settings.raw}. Run `make logs` first.")
-    variables = json.dumps({"source_packs": list(active.packs)})
+    variables = json.dumps({"source_packs": list(packs_to_build(settings))})
     _run_dbt(["build", "--vars", variables], settings)
 
 

@@ -114,6 +114,21 @@ class ViewRecord:
 
 
 @dataclass(frozen=True)
+class StoredRow:
+    """One row of a view in the online store.
+
+    Attributes:
+        values: feature -> value as the store keeps it: a timestamp is whole seconds since 1970.
+        event, created: when they became true and were learned, in microseconds since 1970; None
+            where the source does not say when they were learned.
+    """
+
+    values: Mapping[str, Any]
+    event: int
+    created: int | None
+
+
+@dataclass(frozen=True)
 class Person:
     """Someone who can be asked for: pseudonym, latest event, number of events."""
 
@@ -354,6 +369,48 @@ class FeatureStore:
                     row[view.name] = record
         return rows
 
+    def as_of(
+        self,
+        service: str,
+        entity: str,
+        key: str,
+        at: datetime,
+        *,
+        views: Collection[str] | None = None,
+    ) -> dict[str, ViewRecord]:
+        """The values of every view of one entity as they were, and were known, at an instant:
+        view -> record. From the offline store, by the one join that trainings use.
+
+        Args:
+            views: those to read, some tenths of a second each; by default all of the service.
+
+        Raises:
+            MissingStageError: the lake is not there.
+        """
+        asked = [
+            view
+            for view in self._stored_views(service, entity)
+            if views is None or view.name in views
+        ]
+        if not asked:
+            return {}
+        name = "'" + key.replace("'", "''") + "'"
+        ages = [f"({_latest(view, entity, name, at)}) AS {view.name}__as_of" for view in asked]
+        spine = (
+            f"SELECT {name} AS {entity}_id, {_literal(at)} AS event_timestamp, {', '.join(ages)}"
+        )
+        columns = [f"{view.name}__{column.name}" for view in asked for column in view.features]
+        (row,) = self.training_frame(service, spine, columns=columns).read_all().to_pylist()
+        found = {}
+        for view in asked:
+            as_of = row[f"{view.name}__as_of"]
+            state: State = "missing" if as_of is None else "fresh"
+            if as_of is not None and view.ttl and as_of + view.ttl < at:
+                state = "stale"
+            values = {column.name: row[f"{view.name}__{column.name}"] for column in view.features}
+            found[view.name] = ViewRecord(view.name, values, as_of, state)
+        return found
+
     def _stored(
         self, views: Sequence[FeatureView], entity: str, keys: Sequence[str], now: datetime
     ) -> list[dict[str, ViewRecord]]:
@@ -386,6 +443,60 @@ class FeatureStore:
             ViewRecord(view.name, dict(zip(names, values, strict=True)), now, "fresh")
             for values in zip(*(answer[name] for name in names), strict=True)
         ]
+
+    def tagged(self, entity: str, tag: str) -> list[Feature]:
+        """The features of all stored views of an entity that have a tag."""
+        return [
+            Feature(
+                view=view.name,
+                name=column.name,
+                entity=entity,
+                kind=kind_of(column.dtype.to_value_type()),
+                description=column.description,
+                tags=dict(column.tags),
+            )
+            for view in self._feast.list_feature_views(allow_cache=True)
+            if view.entities[:1] == [entity]
+            for column in view.features
+            if tag in column.tags
+        ]
+
+    def materialised_rows(self, view: str, keys: Sequence[str]) -> list[StoredRow | None]:
+        """What materialisations wrote of a view, whatever was pushed since; None where nothing.
+
+        Raises:
+            InputError: the online store does not keep the two apart.
+        """
+        store, declared = self._own_online_store(), self._view(view)
+        build = text_key(declared.join_keys[0])
+        return [
+            None if found is None else StoredRow(*found)
+            for found in store.read_materialised(
+                self._feast.config, declared, [build(key) for key in keys]
+            )
+        ]
+
+    def push_rows(self, view: str, rows: Mapping[str, StoredRow]) -> None:
+        """Put rows beside what was materialised: read until a materialisation has what is newer.
+
+        Raises:
+            InputError: the online store does not keep the two apart.
+        """
+        store, declared = self._own_online_store(), self._view(view)
+        store.push(
+            self._feast.config,
+            declared,
+            {key: (row.values, row.event, row.created) for key, row in rows.items()},
+        )
+
+    def _own_online_store(self) -> LMDBOnlineStore:
+        store = self._feast._get_provider().online_store
+        if not isinstance(store, LMDBOnlineStore):
+            raise InputError(
+                f"the online store in feature_store.yaml is a {type(store).__name__}, which does "
+                "not keep apart what was materialised and what was pushed; an LMDBOnlineStore does."
+            )
+        return store
 
     def nearest(
         self, service: str, entity: str, vector: Sequence[float], count: int
@@ -539,6 +650,20 @@ def kind_of(value_type: ValueType) -> str:
 
 def _literal(at: datetime) -> str:
     return f"TIMESTAMPTZ '{at.astimezone(UTC).isoformat()}'"
+
+
+def _latest(view: FeatureView, entity: str, key: str, at: datetime) -> str:
+    """SQL of when the row of a view became true that was the latest known at an instant."""
+    source = view.batch_source
+    known = "".join(
+        f" AND {column} <= {_literal(at)}"
+        for column in (source.timestamp_field, source.created_timestamp_column)
+        if column
+    )
+    return (
+        f"SELECT max({source.timestamp_field}) FROM {source.get_table_query_string()} "
+        f"WHERE {entity}_id = {key}{known}"
+    )
 
 
 def _from_records(

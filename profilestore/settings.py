@@ -54,6 +54,11 @@ class Settings:
         return self.data / "simulated"
 
     @property
+    def live(self) -> Path:
+        """What was told to the service itself: the live log, which nothing else holds."""
+        return self.data / "live"
+
+    @property
     def lake_catalog(self) -> Path:
         return self.data / "lake" / "catalog.sqlite"
 

@@ -23,7 +23,7 @@ from profilestore.settings import Settings
 LEAST_HOLDERS = 5
 TAGS = "tags.json"
 # What a view has beside its names, if they are tags.
-_EVIDENCE = frozenset({"shares", "event_counts"})
+EVIDENCE = frozenset({"shares", "event_counts"})
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def tag_columns(features: Sequence[Feature]) -> list[str]:
         for feature in features
         if feature.entity == "user"
         and feature.kind == "list_of_text"
-        and views[feature.view] >= _EVIDENCE
+        and views[feature.view] >= EVIDENCE
     ]
 
 

@@ -35,6 +35,7 @@ from serving.documents import (
     WhyDocument,
 )
 from serving.items import READS as ITEMS
+from serving.live import Intake, LiveEvent, add_event_routes
 from serving.people import READS as PEOPLE
 from serving.popularity import READS as POPULARITY
 from serving.popularity import Popularity
@@ -84,6 +85,15 @@ Purpose = Annotated[
     ),
 ]
 
+AsOf = Annotated[
+    datetime | None,
+    Query(
+        description="An earlier instant, UTC where it has no zone: the profile as it was known "
+        "then.",
+        examples=["2026-01-31T12:00:00Z"],
+    ),
+]
+
 Kind = Annotated[
     str | None,
     Query(max_length=64, description="Only those of a kind.", examples=["categories"]),
@@ -117,12 +127,15 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
     """
     served = deployment or Deployment(settings)
     popularity = Popularity(served)
+    intake = Intake(settings, deployment=served)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if not served.missing():
             popularity.warm()
+        intake.begin()
         yield
+        intake.end()
 
     app = FastAPI(
         title="Profilestore",
@@ -136,6 +149,7 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
     )
     problems.install(app, served)
     _add_json_routes(app, served, popularity)
+    add_event_routes(app, intake)
     _add_health_routes(app, served)
     _add_pages(app, served)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
@@ -152,13 +166,17 @@ def _add_json_routes(app: FastAPI, served: Deployment, popularity: Popularity) -
         ),
     )
     @reads(*_PROFILE)
-    def profile(user_id: UserId, fields: Fields = None, purpose: Purpose = None) -> ProfileDocument:
-        """Attributes, activity, interest tags, recent items and ten recommendations.
+    def profile(
+        user_id: UserId, fields: Fields = None, purpose: Purpose = None, as_of: AsOf = None
+    ) -> ProfileDocument:
+        """Who it is, what they do and prefer, groups, scores and recommendations.
 
         Each block says how fresh it is, when it became true and which view or model it is from.
-        Without a model the block `recommendations` is `missing`; the rest is served.
+        Without a model the blocks that it makes are `missing`; the rest is served. With `as_of` it
+        is the profile as it was known then, without what a model makes; that takes some tenths of
+        a second for each view, so name the blocks.
         """
-        return read_profile(served, user_id, fields=fields, purpose=purpose)
+        return read_profile(served, user_id, fields=fields, purpose=purpose, as_of=as_of)
 
     @app.get(
         "/v1/recommendations/{user_id}",
@@ -328,8 +346,8 @@ def _add_pages(app: FastAPI, served: Deployment) -> None:
 
     @app.get("/users/{user_id}", include_in_schema=False)
     @reads(*_PROFILE)
-    def user(user_id: UserId) -> Response:
-        return pages.profile_page(read_profile(served, user_id))
+    def user(user_id: UserId, as_of: AsOf = None) -> Response:
+        return pages.profile_page(read_profile(served, user_id, as_of=as_of))
 
     @app.get("/tags", include_in_schema=False)
     @reads(TAGS)
@@ -348,10 +366,12 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schema = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        # Problem documents come from exception handlers, where FastAPI does not look for models.
+        # Problem documents come from exception handlers, and events are read with care for their
+        # size: FastAPI does not look there for models.
         template = "#/components/schemas/{model}"
         described = Problem.model_json_schema(ref_template=template, mode="serialization")
-        parts = {**described.pop("$defs", {}), "Problem": described}
+        told = LiveEvent.model_json_schema(ref_template=template)
+        parts = {**described.pop("$defs", {}), "Problem": described, "LiveEvent": told}
         schema["components"]["schemas"].update(parts)
         app.openapi_schema = schema
     return app.openapi_schema

@@ -18,7 +18,13 @@ from typing import Generic, Protocol, TypeVar
 from profilestore.artifacts import CURRENT, Bundle, load_current
 from profilestore.encoding import Feature
 from profilestore.errors import MissingStageError, ProfilestoreError
-from profilestore.feature_store import FeatureStore, Materialized, Neighbour, ViewRecord
+from profilestore.feature_store import (
+    FeatureStore,
+    Materialized,
+    Neighbour,
+    StoredRow,
+    ViewRecord,
+)
 from profilestore.segmentation import RESULTS, Segmentation, load_segmentation
 from profilestore.settings import Settings
 from profilestore.sources import Clock, read_clock
@@ -56,6 +62,22 @@ class Store(Protocol):
         views: Collection[str] | None = None,
     ) -> list[dict[str, ViewRecord]]: ...
 
+    def as_of(
+        self,
+        service: str,
+        entity: str,
+        key: str,
+        at: datetime,
+        *,
+        views: Collection[str] | None = None,
+    ) -> dict[str, ViewRecord]: ...
+
+    def tagged(self, entity: str, tag: str) -> list[Feature]: ...
+
+    def materialised_rows(self, view: str, keys: Sequence[str]) -> list[StoredRow | None]: ...
+
+    def push_rows(self, view: str, rows: Mapping[str, StoredRow]) -> None: ...
+
 
 class SharedStore:
     """A store that many threads may use: one at a time reads.
@@ -70,6 +92,7 @@ class SharedStore:
         self._lock = threading.Lock()
         self._features: dict[str, list[Feature]] = {}
         self._view_tags: dict[str, dict[str, dict[str, str]]] = {}
+        self._tagged: dict[tuple[str, str], list[Feature]] = {}
         self._purposes: dict[str, str] | None = None
 
     def features(self, service: str) -> list[Feature]:
@@ -83,6 +106,20 @@ class SharedStore:
             if service not in self._view_tags:
                 self._view_tags[service] = self._store.view_tags(service)
             return self._view_tags[service]
+
+    def tagged(self, entity: str, tag: str) -> list[Feature]:
+        with self._lock:
+            if (entity, tag) not in self._tagged:
+                self._tagged[entity, tag] = self._store.tagged(entity, tag)
+            return self._tagged[entity, tag]
+
+    def materialised_rows(self, view: str, keys: Sequence[str]) -> list[StoredRow | None]:
+        with self._lock:
+            return self._store.materialised_rows(view, keys)
+
+    def push_rows(self, view: str, rows: Mapping[str, StoredRow]) -> None:
+        with self._lock:
+            self._store.push_rows(view, rows)
 
     def purposes(self) -> dict[str, str]:
         with self._lock:
@@ -126,6 +163,19 @@ class SharedStore:
                         f"the online store cannot be read ({error}). Run `make apply materialize`."
                     ) from error
         return rows
+
+    def as_of(
+        self,
+        service: str,
+        entity: str,
+        key: str,
+        at: datetime,
+        *,
+        views: Collection[str] | None = None,
+    ) -> dict[str, ViewRecord]:
+        """As `FeatureStore.as_of`. It takes seconds: never of a store that is read online."""
+        with self._lock:
+            return self._store.as_of(service, entity, key, at, views=views)
 
 
 class Watched(Generic[T]):
@@ -204,11 +254,14 @@ class Deployment:
     ) -> None:
         # Whoever empties or refills the online store leaves another note: then its file may be
         # another one too, and an open connection would go on reading the old one.
-        note = settings.online / "materialized.json"
+        self._note = note = settings.online / "materialized.json"
         self._store: Watched[Store] = Watched(
             "feature registry",
             lambda: SharedStore(open_store(settings)),
             [settings.registry, note],
+        )
+        self._past = Watched(
+            "feature registry", lambda: SharedStore(open_store(settings)), [settings.registry]
         )
         self._people = Watched("online store", lambda: People(read_people(settings)), [note])
         self._bundle = Watched(
@@ -231,6 +284,14 @@ class Deployment:
         self._people.get()
         return self._store.get()
 
+    def past(self) -> Store:
+        """The offline store, safe for threads; another one than `store`, which is not kept waiting.
+
+        Raises:
+            MissingStageError: nothing was applied.
+        """
+        return self._past.get()
+
     def people(self) -> People:
         """Who is in the online store.
 
@@ -238,6 +299,10 @@ class Deployment:
             MissingStageError: nothing was materialised.
         """
         return self._people.get()
+
+    def materialisation(self) -> object:
+        """Another value whenever the online store was filled anew."""
+        return _stamp([self._note])
 
     def bundle(self) -> Bundle:
         """The current bundle, if the feature service still has every column that it reads.

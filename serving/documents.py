@@ -362,6 +362,10 @@ class ProfileDocument(Document):
 
     schema_version: Literal["2.0"] = PROFILE_SCHEMA_VERSION
     asked_at: datetime
+    as_of: datetime | None = Field(
+        None,
+        description="The earlier instant that was asked for: what was known then. Null for now.",
+    )
     purpose: str | None = Field(
         None,
         description="What it was asked for; null where nothing was said.",
@@ -386,7 +390,7 @@ class ProfileDocument(Document):
     @classmethod
     def blocks(cls) -> list[str]:
         """Names of the blocks that this version has a place for."""
-        about = {"schema_version", "asked_at", "purpose", "clock"}
+        about = {"schema_version", "asked_at", "as_of", "purpose", "clock"}
         return [name for name in cls.model_fields if name not in about]
 
     @property

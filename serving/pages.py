@@ -18,8 +18,9 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from profilestore.tags import EVIDENCE
 from serving import wording
-from serving.documents import ClockNote, Problem, ProfileDocument, TagsDocument
+from serving.documents import ClockNote, FieldsBlock, Problem, ProfileDocument, TagsDocument
 from serving.people import People
 
 _HERE = Path(__file__).parent
@@ -27,6 +28,8 @@ STATIC = _HERE / "static"
 LISTED = 50
 RECENT = 10
 TAGS_LISTED = 200
+# Names of a block that are shown, and values from which on a block is folded up.
+_LISTED_OF_A_BLOCK, _MANY = 18, 16
 
 _LINE_BREAK = re.compile(r"(?<!\n)\n(?!\n)")
 
@@ -58,8 +61,10 @@ def profile_page(document: ProfileDocument) -> Response:
     return _page(
         "profile.html",
         profile=document,
-        now=document.asked_at,
+        now=document.as_of or document.asked_at,
         recent=RECENT,
+        listed=_LISTED_OF_A_BLOCK,
+        many=_MANY,
         strongest=strongest or 1.0,
     )
 
@@ -90,8 +95,8 @@ def type_text(schema: Mapping[str, Any]) -> Markup:
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[-1]
         return Markup('<a href="#schema-{0}">{0}</a>').format(name)
-    if "anyOf" in schema:
-        return Markup(" or ").join(type_text(option) for option in schema["anyOf"])
+    if options := schema.get("anyOf") or schema.get("oneOf"):
+        return Markup(" or ").join(type_text(option) for option in options)
     if "enum" in schema:
         return Markup(" or ").join(Markup("<code>{}</code>").format(v) for v in schema["enum"])
     if "const" in schema:
@@ -130,6 +135,25 @@ def emblem(user_id: str) -> Markup:
     ).format(hue, Markup("").join(squares))
 
 
+def tag_rows(block: FieldsBlock) -> list[tuple[str, float | None, int | None]]:
+    """Name, share and events of each tag of a block that has names with their evidence in parallel
+    lists; nothing of another block."""
+    lists = {name: field.value for name, field in block.fields.items()}
+    names = next(
+        (
+            value
+            for value in lists.values()
+            if isinstance(value, list) and value and all(isinstance(one, str) for one in value)
+        ),
+        None,
+    )
+    if names is None or not lists.keys() >= EVIDENCE:
+        return []
+    evidence = (lists[name] or [] for name in ("shares", "event_counts"))
+    shares, counts = ([*one, *[None] * len(names)] for one in evidence)
+    return list(zip(names, shares, counts, strict=False))
+
+
 def static_url(name: str) -> str:
     """Address of a static file, another one when its content changes: browsers keep them."""
     content = (STATIC / name).read_bytes()
@@ -156,6 +180,7 @@ def _environment() -> Environment:
         nothing=wording.NOTHING,
         value_and_unit=wording.value_and_unit,
         value_text=wording.value_text,
+        tag_rows=tag_rows,
         clock_sentence=wording.clock_sentence,
         style_url=static_url("style.css"),
         search_url=static_url("search.js"),
@@ -192,6 +217,10 @@ def _operations(openapi: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 "summary": operation["summary"],
                 "description": operation.get("description", ""),
                 "parameters": operation.get("parameters", []),
+                "body": operation.get("requestBody", {})
+                .get("content", {})
+                .get("application/json", {})
+                .get("schema"),
                 "answers": [
                     {
                         "status": status,

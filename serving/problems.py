@@ -47,6 +47,10 @@ NOT_FOUND = Kind("not-found", 404, "Not found", "There is no such address here."
 METHOD_NOT_ALLOWED = Kind(
     "method-not-allowed", 405, "Method not allowed", "The address exists, with other methods."
 )
+TOO_LARGE = Kind("too-large", 413, "Too large", "The body has more than is taken at once.")
+NO_JSON = Kind(
+    "no-json", 415, "No JSON", "A body is JSON, and says so: `Content-Type: application/json`."
+)
 INVALID_REQUEST = Kind(
     "invalid-request", 422, "Invalid request", "A parameter is not what it has to be: see `errors`."
 )
@@ -61,6 +65,8 @@ KINDS = (
     UNKNOWN_ITEM,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
+    TOO_LARGE,
+    NO_JSON,
     INVALID_REQUEST,
     INTERNAL,
     NOT_READY,

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from profilestore.errors import ProfilestoreError
+from profilestore.errors import InputError, ProfilestoreError
+from profilestore.feature_store import ViewRecord
 from profilestore.settings import Settings
 from profilestore.sources import Clock
 from serving.blocks.embedding import embedding_block
@@ -51,6 +52,8 @@ from serving.recommendations import (
 # Every column about the person is a field of the document.
 READS = Reads(SERVICE, lambda feature: feature.entity == "user")
 _RECOMMENDED = 10
+# Staging lets no event through that is older.
+_EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)
 # How many of those seen last are looked at for one whose profile has every block.
 _CANDIDATES = 50
 
@@ -90,8 +93,9 @@ def read_profile(
     *,
     fields: str | None = None,
     purpose: str | None = None,
+    as_of: datetime | None = None,
 ) -> ProfileDocument:
-    """The profile of one person as it is now.
+    """The profile of one person as it is now, or as it was known at an earlier instant.
 
     Without a bundle that can be used the blocks that it makes are missing and say why.
 
@@ -99,9 +103,11 @@ def read_profile(
         fields: names of blocks with commas between; by default all but those on request.
         purpose: what it is asked for; a block that no feature service of that purpose reads is
             withheld. By default nothing is withheld.
+        as_of: the earlier instant, UTC where it has no zone: blocks of views are read from the
+            offline store, and those of a model are missing.
 
     Raises:
-        InputError: there is no such block or purpose.
+        InputError: there is no such block or purpose, or the instant is yet to come.
         UnknownUserError: there is no such person.
         ProfilestoreError: the online store is not filled, or cannot be read.
     """
@@ -112,16 +118,24 @@ def read_profile(
     permission = permission_for(store, purpose)
     told = {view for view in layout.columns if permission.of_view(view, SERVICE) is not None}
     needed = {view for view in _needed(layout, chosen) if view in told}
-    records = store.online(SERVICE, "user", [user_id], now=asked_at, views=needed)[0]
+    at = asked_at if as_of is None else _past(as_of, asked_at)
+
+    def read(views: set[str]) -> dict[str, ViewRecord]:
+        if as_of is not None:
+            return deployment.past().as_of(SERVICE, "user", user_id, at, views=views)
+        return store.online(SERVICE, "user", [user_id], now=at, views=views)[0]
+
+    records = read(needed)
     if told and not is_known(records):
-        rest = store.online(SERVICE, "user", [user_id], now=asked_at, views=told - needed)[0]
+        rest = read(told - needed)
         if not is_known(rest):
+            when = "" if as_of is None else f" at {at.isoformat()}"
             raise UnknownUserError(
-                f"Nothing is known of {user_id!r}. Pseudonyms that can be asked for are at "
+                f"Nothing is known of {user_id!r}{when}. Pseudonyms that can be asked for are at "
                 "/v1/users; `profilestore pseudonym <raw id>` makes one from an identifier of "
                 "your log."
             )
-    known = Known(user_id, records, layout, permission, asked_at)
+    known = Known(user_id, records, layout, permission, at, is_past=as_of is not None)
     seen = seen_items(store.features(SERVICE), records)
     model = model_of(deployment, known) if chosen & OF_MODEL else None
     recommended = _recommended(model, seen) if model and RECOMMENDATIONS in chosen else None
@@ -151,6 +165,7 @@ def read_profile(
     clock = deployment.clock()
     return ProfileDocument(
         asked_at=asked_at,
+        as_of=None if as_of is None else at,
         purpose=purpose,
         clock=None if clock is None else clock_note(clock),
         identity=identity_block(known),
@@ -167,6 +182,16 @@ def clock_note(clock: Clock) -> ClockNote:
         log_first_event_at=clock.first_event_at,
         log_last_event_at=clock.last_event_at,
     )
+
+
+def _past(as_of: datetime, asked_at: datetime) -> datetime:
+    zoned = as_of.replace(tzinfo=UTC) if as_of.tzinfo is None else as_of
+    if not _EARLIEST <= zoned <= asked_at:
+        raise InputError(
+            f"as_of: found {zoned.isoformat()}, needed an instant from {_EARLIEST.year} until now "
+            f"({asked_at.isoformat()})."
+        )
+    return zoned.astimezone(UTC)
 
 
 def _needed(layout: Layout, chosen: set[str]) -> set[str]:

@@ -41,7 +41,7 @@ def _lines(document: ProfileDocument) -> Iterator[str]:
 
 def _fields(title: str, block: FieldsBlock) -> Iterator[str]:
     yield from _heading(title, block)
-    for name, field in block.fields.items():
+    for name, field in block.fields.items() if block.state == "fresh" else ():
         yield _clipped(f"  {feature_name(name):<30} {value_text(field.value, field.unit)}")
 
 

@@ -36,7 +36,7 @@ present as (
         coalesce(
             (
                 select list(filename || chr(9) || epoch_us(last_modified) order by filename)
-                from read_blob('../data/raw/logs/*/*.parquet')
+                from read_blob(['../data/raw/logs/*/*.parquet', '../data/raw/live/*/*.parquet'])
             ),
             []
         ) as parts
@@ -114,12 +114,12 @@ update {{ builds_table() }} set is_complete = true where invocation = '{{ invoca
 {%- endmacro %}
 
 {# The landed lines of a table that this build has to read. #}
-{% macro landed(table) -%}
-{{ lines_of_parts(table, this_build().new_parts) }}
+{% macro landed(table, log='logs') -%}
+{{ lines_of_parts(table, this_build().new_parts, log) }}
 {%- endmacro %}
 
 {# The landed lines of the files that this build touches, as they were landed. #}
-{% macro landed_of_touched_files(source_pack, table) -%}
+{% macro landed_of_touched_files(source_pack, table, log='logs') -%}
 {#- Which those are is known when all is judged. -#}
 {%- do ref('int_events_checked') -%}
 {%- if is_adding() -%}
@@ -130,14 +130,14 @@ update {{ builds_table() }} set is_complete = true where invocation = '{{ invoca
     ~ " select split_part(raw_file, '/', -1) from (select distinct source, raw_file from " ~ in_lake('int_events_read')
     ~ ") as files where source = '" ~ source_pack ~ "' and " ~ of_touched_files() ~ ")"
 ) -%}
-{{ lines_of_parts(table, found.columns[0].values() | list) }}
+{{ lines_of_parts(table, found.columns[0].values() | list, log) }}
 {%- else -%}
-{{ lines_of_parts(table, this_build().new_parts) }}
+{{ lines_of_parts(table, this_build().new_parts, log) }}
 {%- endif -%}
 {%- endmacro %}
 
-{% macro lines_of_parts(table, parts) -%}
-{%- set lines, own = source('logs', table), [] -%}
+{% macro lines_of_parts(table, parts, log) -%}
+{%- set lines, own = source(log, table), [] -%}
 {%- for part in parts or [] if ('/' ~ table ~ '/') in part -%}
 {%- do own.append("'" ~ part.split('\t')[0] | replace("'", "''") ~ "'") -%}
 {%- endfor -%}

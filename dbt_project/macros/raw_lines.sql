@@ -1,12 +1,12 @@
 {# What staging reads of lines that `make logs` landed (raw_file, raw_row, header, line). #}
 
 {# Landed lines of JSON that this build reads: each with its `fields`, see `json_fields`. #}
-{% macro json_lines(table, names) -%}
+{% macro json_lines(table, names, log='logs') -%}
 select
     raw_file,
     raw_row,
     {{ json_fields('line', names) }} as fields
-from {{ landed(table) }}
+from {{ landed(table, log) }}
 {%- endmacro %}
 
 {# Landed lines of CSV: each with its `cells` and their `names`, for `csv_cell`. Those that this build

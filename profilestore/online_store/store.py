@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -300,6 +300,59 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
             )
         if progress:
             progress(len(data))
+
+    def read_materialised(
+        self, config: RepoConfig, table: FeatureView, entities: Sequence[bytes]
+    ) -> list[tuple[dict[str, Any], int, int | None] | None]:
+        """What materialisations wrote of some entities, whatever was pushed over it: values, event
+        time and created time of each, both in microseconds; None where there is nothing.
+
+        Args:
+            entities: as in `read_records`.
+        """
+        with self._database(config).read() as snapshot:
+            layout = None
+            if snapshot is not None:
+                layout = read_layout(snapshot, config.project, table.name)
+            if snapshot is None or layout is None:
+                return [None] * len(entities)
+            schema = _schema(table)
+            scan = Scan(snapshot, layout, schema.features, None)
+            rows = [scan.row(short(entity)) for entity in entities]
+        return [
+            None
+            if row is None
+            else (
+                dict(zip(schema.names, row.values, strict=True)),
+                row.stamp.event,
+                None if row.stamp.created == NEVER else row.stamp.created,
+            )
+            for row in rows
+        ]
+
+    def push(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        rows: Mapping[str, tuple[Mapping[str, Any], int, int | None]],
+    ) -> None:
+        """`online_write_batch` of rows as `read_materialised` gives them, by the one text that is
+        the entity's key.
+
+        Raises:
+            InputError: as `online_write_batch`.
+        """
+        kinds = _kinds(table)
+        data: list[Push] = [
+            (
+                EntityKey(join_keys=table.join_keys, entity_values=[Value(string_val=key)]),
+                {name: response.to_proto(kinds[name], values.get(name)) for name in kinds},
+                from_micros(event),
+                None if created is None else from_micros(created),
+            )
+            for key, (values, event, created) in rows.items()
+        ]
+        self.online_write_batch(config, table, data, None)
 
     async def online_write_batch_async(
         self,

@@ -5,6 +5,22 @@
 """
 
 from profilestore.sources.clock import Active, Clock, active_log, read_clock
-from profilestore.sources.raw_log import PACKS, RawLog, write_raw_logs
+from profilestore.sources.raw_log import (
+    PACKS,
+    RawLog,
+    land_live_log,
+    packs_to_build,
+    write_raw_logs,
+)
 
-__all__ = ["PACKS", "Active", "Clock", "RawLog", "active_log", "read_clock", "write_raw_logs"]
+__all__ = [
+    "PACKS",
+    "Active",
+    "Clock",
+    "RawLog",
+    "active_log",
+    "land_live_log",
+    "packs_to_build",
+    "read_clock",
+    "write_raw_logs",
+]

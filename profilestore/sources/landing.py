@@ -51,11 +51,14 @@ class LogTable:
         name: of the table.
         pattern: of its files, below the folder.
         has_header: whether a file begins with the names of its columns, as CSV does.
+        needs_ends: whether a last line without an end is left for the next time however old it is:
+            whoever writes the file may cut it.
     """
 
     name: str
     pattern: str
     has_header: bool = False
+    needs_ends: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,8 @@ def _land_rest(
             f"{path}: found {size:,} bytes, and {landed.bytes:,} were read of it before. A log "
             f"only grows: what was changed in it would go unnoticed. Write new rows to a new file."
         )
-    at_rest = now.timestamp() - path.stat().st_mtime > _AT_REST_SECONDS
+    age = now.timestamp() - path.stat().st_mtime
+    at_rest = age > _AT_REST_SECONDS and not table.needs_ends
     header, rows, taken = landed.header, landed.rows, landed.bytes
     stem = path.name if rows == 0 else f"{path.name}@{rows + 1}"
     part = f"{table.name}/{stem}.parquet"

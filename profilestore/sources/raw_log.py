@@ -5,6 +5,7 @@ data/raw/active.json            which log is read, where it came from, who reads
 data/raw/<source>/**.parquet    the rows, as they are
 data/raw/<source>/clock.json    what staging adds to each time
 data/raw/<source>/source.json   which log the clock was chosen for
+data/raw/live/                  the live log, beside whichever of these is active
 ```
 """
 
@@ -23,10 +24,18 @@ from pathlib import Path
 import duckdb
 
 from profilestore.disk import draft_of, replace_folder, settle_all, to_disk, tree_to_disk
-from profilestore.errors import InputError
+from profilestore.errors import InputError, MissingStageError
 from profilestore.settings import Settings
-from profilestore.sources.clock import ACTIVE_FILE, CLOCK_FILE, Clock, Shift, read_clock_file
+from profilestore.sources.clock import (
+    ACTIVE_FILE,
+    CLOCK_FILE,
+    Clock,
+    Shift,
+    active_log,
+    read_clock_file,
+)
 from profilestore.sources.files import Files
+from profilestore.sources.landing import LogTable, land, read_ledger
 from profilestore.sources.logs import Logs, packs_in
 from profilestore.sources.mapping import MAPPING_FILE
 from profilestore.sources.movielens import MovieLens
@@ -47,6 +56,11 @@ _SIMULATED = {
 }
 
 SOURCE_FILE = "source.json"
+
+LIVE_PACK = "live"
+"""The pack of what the service was told; it is read beside the others."""
+
+_LIVE_EVENTS = LogTable("live_events", "*.jsonl", needs_ends=True)
 
 
 @dataclass(frozen=True)
@@ -102,6 +116,45 @@ def write_raw_logs(source: str, settings: Settings, *, now: datetime) -> RawLog:
         raise InputError(f"{settings.raw}: the raw log could not be written: {said}") from None
     finally:
         tables.close()
+
+
+def land_live_log(settings: Settings, *, now: datetime) -> int:
+    """Land what the service was told (`POST /v1/events`), beside whatever log is active; the lines
+    that are landed now.
+
+    To be called after `write_raw_logs`: what the other log has learned is then older than the last
+    line that is landed here, so that the `loaded_at` of a mart's row says which events it holds.
+
+    Raises:
+        InputError: a line that was landed before is gone, or the disk refused.
+    """
+    origin, folder = settings.live / "events", settings.raw / LIVE_PACK
+    if not origin.exists():
+        return sum(one.rows for one in read_ledger(folder).values())
+    draft = draft_of(folder)
+    try:
+        with _only_writer(settings.raw):
+            draft.mkdir()
+            rows = land(origin, [_LIVE_EVENTS], folder, draft, now)
+            tree_to_disk(draft)
+            replace_folder(draft, folder)
+            _tidy(settings.raw)
+    except OSError as error:
+        raise InputError(f"{settings.raw}: the live log could not be landed: {error}") from None
+    return sum(rows.values())
+
+
+def packs_to_build(settings: Settings) -> tuple[str, ...]:
+    """The packs of the active log, and `live` where something was told to the service.
+
+    Raises:
+        MissingStageError: no raw log was written yet.
+    """
+    active = active_log(settings)
+    if active is None:
+        raise MissingStageError(f"no raw log in {settings.raw}. Run `make logs` first.")
+    told = sum(one.rows for one in read_ledger(settings.raw / LIVE_PACK).values())
+    return (*active.packs, LIVE_PACK) if told else active.packs
 
 
 def open_source(source: str, settings: Settings) -> Source:

@@ -22,6 +22,7 @@ class Known:
     Attributes:
         records: view -> values, of the views that were read.
         asked_at: when it was asked, or the earlier instant that was asked for.
+        is_past: whether it is that.
     """
 
     user_id: str
@@ -29,6 +30,7 @@ class Known:
     layout: Layout
     permission: Permission
     asked_at: datetime
+    is_past: bool = False
 
     def values(self, view: str | None) -> Mapping[str, Any]:
         """Values of a view; none where it was not read or may not be told."""

@@ -11,6 +11,11 @@ from serving.deployment import Deployment
 from serving.documents import ModelSource, State, ViewSource
 from serving.recommendations import Asked, ask_model
 
+NOT_KEPT = (
+    "What a model said at an earlier instant is not kept, and today's model has learned from what "
+    "came after it."
+)
+
 
 @dataclass(frozen=True)
 class Model:
@@ -44,6 +49,8 @@ def model_of(deployment: Deployment, known: Known) -> Model:
         if not known.permission.of_service(service):
             reason = known.permission.reason(f"all that the model does (`{service}`)")
             return _without("withheld", reason, service)
+        if known.is_past:
+            return _without("missing", NOT_KEPT, service)
         asked = ask_model(bundle, store, known.user_id, known.asked_at)
     except ProfilestoreError as error:
         return _without("missing", str(error), service)

@@ -87,7 +87,8 @@ def _column(known: Known, head: BundleHead) -> str:
     for columns in known.layout.columns.values():
         for feature in columns:
             if feature.column == head.column and feature.description:
-                return f"“{feature.description.rstrip('.')}” (`{head.column}`)"
+                words = feature.description.split(";")[0].rstrip(".")
+                return f"“{words}” (`{head.column}`)"
     return f"`{head.column}`"
 
 

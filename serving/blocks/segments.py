@@ -10,6 +10,7 @@ from profilestore.encoding import Feature
 from profilestore.errors import ProfilestoreError
 from profilestore.segmentation import Difference
 from serving.blocks.known import Known
+from serving.blocks.model import NOT_KEPT
 from serving.blocks.whole import about_whole
 from serving.deployment import Deployment
 from serving.documents import (
@@ -115,6 +116,8 @@ def _behaviour(deployment: Deployment, known: Known) -> tuple[BehaviouralSegment
         if not known.permission.of_service(service):
             reason = known.permission.reason(f"what segments are made of (`{service}`)")
             return _none("withheld", reason, service)
+        if known.is_past:
+            return _none("missing", NOT_KEPT, service)
         views = {column.split("__", 1)[0] for column in segmentation.encoding.columns}
         records = store.online(service, "user", [known.user_id], now=known.asked_at, views=views)[0]
         values = {
@@ -164,7 +167,8 @@ def _text(difference: Difference, features: Mapping[str, Feature]) -> str:
     feature = features.get(difference.column)
     words = difference.column
     if feature is not None and feature.description:
-        words = feature.description.rstrip(".")
+        # What stands for a missing value is no part of what sets people apart.
+        words = feature.description.split(";")[0].rstrip(".")
     if difference.of_known:
         more = "more" if difference.by > 0 else "fewer"
         return f"{words}: known of {more} people than usual"

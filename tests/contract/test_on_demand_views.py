@@ -248,6 +248,26 @@ def test_the_gateway_reads_the_views_that_it_is_asked_for(store: FeatureStore) -
     assert store.online("profile_v1", "user", USERS[:1], now=ASKED_AT, views=[]) == [{}]
 
 
+def test_what_was_is_what_is_when_asked_as_of_now(store: FeatureStore) -> None:
+    for user in [*USERS, "u-nobody", "u-o'neil"]:
+        (now,) = store.online("profile_v1", "user", [user], now=ASKED_AT)
+        assert store.as_of("profile_v1", "user", user, ASKED_AT) == now
+    assert store.as_of("profile_v1", "user", USERS[0], ASKED_AT, views=[]) == {}
+
+
+def test_before_it_was_known_nothing_was(store: FeatureStore) -> None:
+    (now,) = store.online("profile_v1", "user", USERS[:1], now=ASKED_AT)
+    since = now["user_activity"].as_of
+    assert since is not None
+    wanted = ["user_activity"]
+    at_last = store.as_of("profile_v1", "user", USERS[0], since, views=wanted)
+    assert at_last == {"user_activity": now["user_activity"]}
+    before = since - timedelta(microseconds=1)
+    (found,) = store.as_of("profile_v1", "user", USERS[0], before, views=wanted).values()
+    assert (found.state, found.as_of) == ("missing", None)
+    assert set(found.values.values()) == {None}
+
+
 def test_the_gateway_knows_what_services_are_for(store: FeatureStore) -> None:
     purposes = store.purposes()
     assert (purposes["profile_v1"], purposes[SERVICE]) == ("profile", "recommendation")

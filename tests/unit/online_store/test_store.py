@@ -486,3 +486,24 @@ def test_the_configuration_is_feasts(online):
     assert online.config.online_store.type == "profilestore.online_store.LMDBOnlineStore"
     assert SimpleNamespace(**dict(online.config.online_store)).sync is False
     assert isinstance(online.view().features[0], Field)
+
+
+def test_what_was_materialised_can_be_read_below_a_push(online):
+    from profilestore.online_store.keys import text_key
+
+    view, entity = online.view(), text_key("user_id")("ann")
+
+    def below():
+        return online.store.read_materialised(online.config, view, [entity])
+
+    assert below() == [None]
+    online.materialise(view, ("ann", values(1, 0.5, "a"), NOON, NOON))
+    (first,) = below()
+    assert first == (values(1, 0.5, "a"), to_micros(NOON), to_micros(NOON))
+    pushed = (values(2, None, "a"), to_micros(NOON), to_micros(NOON) + 1)
+    online.store.push(online.config, view, {"ann": pushed})
+    assert below() == [first]
+    assert online.read(view, "ann") == [(NOON, values(2, None, "a"))]
+    # A run that has not confirmed it: it is gone, and so is nothing that was pushed.
+    online.materialise(view, ("bob", values(1), NOON, NOON))
+    assert below() == [None]

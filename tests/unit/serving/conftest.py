@@ -91,6 +91,7 @@ class FakeStore:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
     rows: dict[tuple[str, str], ViewRecord] = field(default_factory=dict)
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
+    past: list[tuple[str, str, datetime, frozenset[str]]] = field(default_factory=list)
     read: set[str] = field(default_factory=set)
 
     def put(
@@ -124,6 +125,27 @@ class FakeStore:
         wanted = [view for view in there if views is None or view in views]
         self.read.update(wanted)
         return [{view: self._record(key, view) for view in wanted} for key in keys]
+
+    def as_of(
+        self,
+        service: str,
+        entity: str,
+        key: str,
+        at: datetime,
+        *,
+        views: Collection[str] | None = None,
+    ) -> dict[str, ViewRecord]:
+        """What is online now, as far as it was so then."""
+        self.past.append((service, key, at, frozenset(views or ())))
+        (found,) = self.online(service, entity, [key], views=views)
+        nothing = {
+            view: ViewRecord(view, dict.fromkeys(record.values), None, "missing")
+            for view, record in found.items()
+        }
+        return {
+            view: record if record.as_of is not None and record.as_of <= at else nothing[view]
+            for view, record in found.items()
+        }
 
     def _record(self, key: str, view: str) -> ViewRecord:
         if (key, view) not in self.rows:

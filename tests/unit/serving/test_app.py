@@ -206,6 +206,7 @@ class TestOpenApi:
             "/v1/similar/users",
             "/v1/tags",
             "/v1/users",
+            "/v1/events",
             "/healthz",
             "/readyz",
         }

@@ -8,7 +8,7 @@ from math import factorial
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profilestore.encoding import Encoding, Vocabulary
@@ -88,6 +88,7 @@ def test_the_parts_are_what_is_there() -> None:
     assert parts_of(ENCODING, NOTHING, HISTORY) == []
 
 
+@settings(deadline=None)  # the first call of Arrow is slow
 @given(st.sets(st.sampled_from(parts_of(ENCODING, ROW, HISTORY))))
 def test_a_row_that_tells_a_part_is_that_of_somebody_of_whom_no_more_is_known(
     told: set[Part],

@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from serving.documents import ModelSource
-from serving.pages import emblem, prose, static_url, type_text
+from serving.documents import FieldsBlock, FieldValue, ModelSource, ViewSource
+from serving.pages import emblem, prose, static_url, tag_rows, type_text
 
 
 class Outline(HTMLParser):
@@ -153,6 +153,48 @@ def test_a_block_nobody_knew_has_a_card(client, store) -> None:
     html = client.get("/users/u-ann").text
     assert 'id="block-user_rfm"' in html
     assert "champion" in html
+
+
+def test_tags_of_a_block_are_a_list_with_their_evidence(client) -> None:
+    html = client.get("/users/u-ann").text
+    card = html[html.index('id="block-brands"') :]
+    card = card[: card.index("</section>")]
+    assert card.index("Acme") < card.index("60.0%, 1 event<") < card.index("Zeta")
+    assert "<dl" not in card
+
+
+@pytest.mark.parametrize(
+    ("fields", "rows"),
+    [
+        ({"names": ["a", "b"], "shares": [0.5], "event_counts": None}, [("a", 0.5), ("b", None)]),
+        ({"names": ["a"], "shares": [0.5]}, []),
+        ({"names": [], "shares": [], "event_counts": []}, []),
+        ({"shares": [0.5], "event_counts": [1]}, []),
+    ],
+)
+def test_rows_of_tags(fields, rows) -> None:
+    block = FieldsBlock(
+        state="fresh",
+        as_of=None,
+        source=ViewSource(view="v", feature_service="s"),
+        fields={
+            name: FieldValue(value=value, unit=None, description=None)
+            for name, value in fields.items()
+        },
+    )
+    assert [row[:2] for row in tag_rows(block)] == rows
+
+
+def test_a_block_of_many_values_is_folded_up(client, store) -> None:
+    feature = type(store.services["profile_v1"][0])
+    for number in range(20):
+        store.services["profile_v1"].append(
+            feature("user_many", f"value_{number}", "user", "number", f"Value {number}.")
+        )
+    store.put("u-ann", "user_many", {f"value_{number}": number for number in range(20)})
+    html = client.get("/users/u-ann").text
+    assert "<summary>20 values</summary>" in html
+    assert "Value 19" in html
 
 
 def test_documentation_is_made_from_openapi(client) -> None:

@@ -16,7 +16,7 @@ from profilestore.tags import tag_columns
 from serving.app import create_app
 from serving.reads import Endpoint, endpoints_of
 
-READ_NO_FEATURE = {"/healthz", "/readyz", "/docs", "/openapi.json"}
+READ_NO_FEATURE = {"/v1/events", "/healthz", "/readyz", "/docs", "/openapi.json"}
 # Somebody of whom everything is known, and somebody of whom nothing is.
 ASKED = {
     "GET /v1/profiles/{user_id}": ["/v1/profiles/u-ann"],

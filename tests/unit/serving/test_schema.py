@@ -15,6 +15,7 @@ from serving.schema import profile_schema
         "/v1/profiles/u-bob",
         "/v1/profiles/u-ann?fields=identity",
         "/v1/profiles/u-ann?fields=embedding",
+        "/v1/profiles/u-ann?as_of=2026-02-28T12:00:00Z",
         "/v1/profiles/u-ann?purpose=profile",
         "/v1/profiles/u-ann?purpose=recommendation&fields=activity,recommendations",
     ],

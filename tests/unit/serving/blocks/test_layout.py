@@ -11,7 +11,7 @@ from serving.profile import read_profile
 
 
 def blocks_of(document) -> set[str]:
-    about = {"schema_version", "asked_at", "purpose", "clock"}
+    about = {"schema_version", "asked_at", "as_of", "purpose", "clock"}
     return set(document.model_dump(mode="json")) - about
 
 
@@ -59,7 +59,7 @@ def test_a_name_that_is_none_is_said_with_those_that_are(deploy, now, fields: st
 
 def test_the_routes_take_them(client) -> None:
     assert set(client.get("/v1/profiles/u-ann?fields=activity").json()) == {
-        *("schema_version", "asked_at", "purpose", "clock", "identity", "activity"),
+        *("schema_version", "asked_at", "as_of", "purpose", "clock", "identity", "activity"),
     }
     answer = client.get("/v1/profiles/u-ann?fields=nothing")
     assert (answer.status_code, answer.json()["title"]) == (422, "Invalid request")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -63,6 +64,15 @@ def test_the_nearest_centre_in_words(deploy, store, now, as_of, segmentation) ->
     )
     store.put("u-ann", "user_activity", {"events_7d": 1})
     assert segments_of(deploy(), now).behaviour.name == "quiet"
+
+
+def test_words_leave_out_what_stands_for_a_missing_value(deploy, store, now) -> None:
+    store.services["behaviour_v1"] = [
+        replace(feature, description="Events of 7 days; null without any.")
+        for feature in store.services["behaviour_v1"]
+    ]
+    (difference,) = segments_of(deploy(), now).behaviour.centre
+    assert difference.text.startswith("Events of 7 days: 1.2")
 
 
 def test_how_odd_somebody_is(deploy, now) -> None:
