@@ -176,8 +176,6 @@ def predict(
     tower: tf.keras.Model, inputs: Arrays, rows: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float32]:
     """Vectors float32 [rows, dimension] of a tower at some rows of its inputs, in batches."""
-    # An array without columns is no input of a Keras model.
-    inputs = {name: array for name, array in inputs.items() if array.shape[1:] != (0,)}
     return np.concatenate(
         [
             tower(gather(inputs, rows[first : first + _BATCH]), training=False)

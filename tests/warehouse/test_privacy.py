@@ -22,7 +22,10 @@ SECRET = "zebra-quilt"
 MART = "mart user_history"
 COLUMN = f"{MART}, column event_types"
 WORDS = "description: What happened to each."
-ABOUT = "config: {meta: {class: behaviour, vocabulary: event_type, along: item_ids, default: []}}"
+ABOUT = (
+    "config: {meta: {class: behaviour, vocabulary: event_type, along: item_ids, default: [], "
+    "live: newest 50 event_type}}"
+)
 
 
 def files(*folders: Path) -> list[Path]:

@@ -12,16 +12,15 @@ from profilestore.encoding import LIST_LENGTH, Feature, Vocabulary, plan
 from profilestore.errors import ProfilestoreError
 from training import litert
 from training.config import TrainConfig
+from training.evaluate import predict
 from training.litert import by_rows, file_of, to_litert, write_towers
 from training.towers import Moments, QueryTower, embeddings
 
-ENCODING = plan(
-    [
-        Feature("user_activity", "events_7d", "user", "number"),
-        Feature("user_history", "item_ids", "user", "list_of_text", tags={"vocabulary": "item_id"}),
-    ],
-    "user",
-)
+FEATURES = [
+    Feature("user_activity", "events_7d", "user", "number"),
+    Feature("user_history", "item_ids", "user", "list_of_text", tags={"vocabulary": "item_id"}),
+]
+ENCODING = plan(FEATURES, "user")
 VOCABULARIES = {"item_id": Vocabulary("item_id", [str(n) for n in range(300)])}
 
 
@@ -63,6 +62,24 @@ def test_each_kind_says_nearly_the_same_in_fewer_bytes(
         sizes.append(path.stat().st_size)
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[2] < sizes[0] / 2
+
+
+def test_a_tower_of_ids_alone_takes_numbers_without_columns(tmp_path: Path) -> None:
+    """Serving gives `numbers` whatever the model learns from, and so do the trainer's rows."""
+    encoding = plan([feature for feature in FEATURES if feature.kind != "number"], "user")
+    config = TrainConfig(dimension=8, hidden=16)
+    nothing = Moments(np.zeros(0), np.zeros(0))
+    tower = QueryTower(config, encoding, embeddings(config, VOCABULARIES, {}), nothing)
+    inputs = {
+        "numbers": np.zeros((5, 0), np.float32),
+        "user_history__item_ids": np.arange(2, 2 + 5 * LIST_LENGTH, dtype=np.int32).reshape(5, -1),
+    }
+    rows = np.arange(5)
+    wanted = predict(tower, inputs, rows)
+    assert len(np.unique(wanted, axis=0)) == 5
+    path = tmp_path / file_of("float32")
+    path.write_bytes(to_litert(tower))
+    np.testing.assert_allclose(predict(by_rows(path), inputs, rows), wanted, atol=1e-5)
 
 
 def test_one_that_loses_too_much_is_left_out(
