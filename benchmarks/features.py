@@ -207,7 +207,8 @@ def _bare(case: dict[str, Any]) -> dict[str, Any]:
     home = Settings(Path(case["home"]))
     # Models name raw files from there.
     os.chdir(home.dbt_project)
-    known = json.loads(home.manifest.read_text())["nodes"]
+    manifest = json.loads(home.manifest.read_text())
+    known = manifest["nodes"]
     ran = json.loads((home.dbt_project / "target" / "run_results.json").read_text())["results"]
     nodes = [known[one["unique_id"]] for one in ran if one["unique_id"] in known]
     project = yaml.safe_load((home.dbt_project / "dbt_project.yml").read_text())
@@ -223,6 +224,7 @@ def _bare(case: dict[str, Any]) -> dict[str, Any]:
         register(connection)
         set_session_key(connection, load_or_create_key(home))
         connection.execute(f"ATTACH '{path}' AS lake; USE lake.main")
+        _tables_of_trainings(connection, home, manifest)
         start = time.perf_counter()
         for node in nodes:
             if node["resource_type"] == "seed":
@@ -244,6 +246,16 @@ def _bare(case: dict[str, Any]) -> dict[str, Any]:
         "different": different,
         "tables": len(tables) if case["compared"] else 0,
     }
+
+
+def _tables_of_trainings(connection: Any, home: Settings, manifest: dict[str, Any]) -> None:
+    """What a build makes before its models run; nothing was trained yet, so they are empty."""
+    lake.attach_lake(connection, home.lake_catalog, home.lake_files, alias="made")
+    for source in manifest["sources"].values():
+        if source["source_name"] == "trained":
+            name = source["identifier"]
+            connection.execute(f"CREATE TABLE {name} AS FROM made.main.{name} LIMIT 0")
+    connection.execute("DETACH made")
 
 
 def _run_bare(connection: Any, node: dict[str, Any], sql: str, group_events: int) -> None:

@@ -81,6 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     serve = add("serve", _serve, "serve profiles and the web page")
     serve.add_argument("--host")
     serve.add_argument("--port", type=int)
+    key = add("access-key", _access_key, "make an API key for a client of the service")
+    key.add_argument("client", help="its name in access.yaml")
+    key.add_argument(
+        "--scope", action="append", metavar="NAME", help="what a new client may do; several times"
+    )
     profile = add("profile", _profile, "print one person's profile")
     profile.add_argument("user_id", nargs="?", help="pseudonym; by default one of those seen last")
     pseudonym = add("pseudonym", _pseudonym, "print the pseudonym of a raw user id")
@@ -256,6 +261,16 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> None:
             host=arguments.host or settings.host,
             port=settings.port if arguments.port is None else arguments.port,
         )
+    )
+
+
+def _access_key(arguments: argparse.Namespace, settings: Settings) -> None:
+    from serving.access import add_key
+
+    print(add_key(settings.access_file, arguments.client, arguments.scope))
+    print(
+        f"The key is shown this once: {settings.access_file} has its digest alone.",
+        file=sys.stderr,
     )
 
 

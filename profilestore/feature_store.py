@@ -192,6 +192,11 @@ class FeatureStore:
         # Feast makes a view anew from its message at each call: half of the time of a profile.
         self._online_views: dict[str, list[FeatureView | OnDemandFeatureView]] = {}
 
+    @property
+    def sdk(self) -> feast.FeatureStore:
+        """Feast's own store over the deployment."""
+        return self._feast
+
     def pinned(self, snapshot: int | None = None) -> FeatureStore:
         """The same store, which reads the lake as it was at a snapshot, whatever is built later.
 

@@ -22,12 +22,25 @@ class Settings:
         pseudonym_key: the key for pseudonyms when it comes from the environment, else None and
             it is read from `key_file`.
         host, port: where `profilestore serve` listens.
+        access: the file that declares the clients of the service; by default `access.yaml` in
+            `home`.
+        log_level: of the service: `info` is a line a request.
+        traces_to: address of a collector of OpenTelemetry; None for no traces.
+        most_at_once: how many requests the service answers at a time.
     """
 
     home: Path
     pseudonym_key: str | None = field(default=None, repr=False)
     host: str = "127.0.0.1"
     port: int = 8000
+    access: Path | None = None
+    log_level: str = "info"
+    traces_to: str | None = None
+    most_at_once: int = 32
+
+    @property
+    def access_file(self) -> Path:
+        return self.access or self.home / "access.yaml"
 
     @property
     def dbt_project(self) -> Path:
@@ -115,24 +128,45 @@ def load_settings() -> Settings:
     """Read the environment once.
 
     `PROFILESTORE_HOME` (default: the checkout this package lies in), `PROFILESTORE_PSEUDONYM_KEY`,
-    `PROFILESTORE_HOST`, `PROFILESTORE_PORT`; an empty one is not set.
+    `PROFILESTORE_HOST`, `PROFILESTORE_PORT`, `PROFILESTORE_ACCESS`, `PROFILESTORE_LOG`,
+    `PROFILESTORE_MOST_AT_ONCE`, `OTEL_EXPORTER_OTLP_ENDPOINT`; an empty one is not set.
 
     Raises:
         InputError: the port is none.
     """
     env = os.environ
     home = env.get("PROFILESTORE_HOME")
+    access = env.get("PROFILESTORE_ACCESS")
     return Settings(
         home=Path(home).resolve() if home else Path(__file__).resolve().parents[1],
         pseudonym_key=env.get("PROFILESTORE_PSEUDONYM_KEY") or None,
         host=env.get("PROFILESTORE_HOST") or "127.0.0.1",
         port=_port(env.get("PROFILESTORE_PORT") or "8000"),
+        access=Path(access).resolve() if access else None,
+        log_level=_level(env.get("PROFILESTORE_LOG") or "info"),
+        traces_to=env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
+        most_at_once=_count(env.get("PROFILESTORE_MOST_AT_ONCE") or "32"),
     )
 
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) < 65_536):
         raise InputError(f"PROFILESTORE_PORT: found {text!r}, needed a number from 0 to 65535.")
+    return int(text)
+
+
+def _level(text: str) -> str:
+    levels = ("debug", "info", "warning", "error")
+    if text.lower() not in levels:
+        raise InputError(f"PROFILESTORE_LOG: found {text!r}, needed one of: {', '.join(levels)}.")
+    return text.lower()
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000):
+        raise InputError(
+            f"PROFILESTORE_MOST_AT_ONCE: found {text!r}, needed a number from 1 to 10000."
+        )
     return int(text)
 
 

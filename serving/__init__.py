@@ -5,6 +5,11 @@
 | `documents` | the JSON that is served, as models: the documentation is made from them |
 | `problems` | every error as a problem document (RFC 9457) |
 | `reads` | what each route reads of the feature store, said at the route |
+| `access` | who may ask what: keys, tokens, scopes, purposes, rates |
+| `telemetry` | a line a request, numbers, traces |
+| `load`, `conditional`, `bodies` | too many requests; documents that are known already; bodies that are too long |
+| `feast_routes` | what Feast's own feature server answers |
+| `live` | events: taken, kept, shown |
 | `deployment` | what is loaded: online store, bundle, people, clock; a changed one is picked up |
 | `people` | who can be asked for, those seen last first |
 | `tags` | the dictionary of tags |

@@ -18,6 +18,7 @@ from typing import Generic, Protocol, TypeVar
 from profilestore.artifacts import CURRENT, Bundle, load_current
 from profilestore.encoding import Feature
 from profilestore.errors import MissingStageError, ProfilestoreError
+from profilestore.feature_server import FeatureServer
 from profilestore.feature_store import (
     FeatureStore,
     Materialized,
@@ -32,6 +33,7 @@ from profilestore.sources.clock import ACTIVE_FILE
 from profilestore.tags import TAGS, Tags
 from serving.documents import MissingPart
 from serving.people import People
+from serving.telemetry import timed
 
 _log = logging.getLogger("profilestore.serving")
 _CHUNK = 200
@@ -114,11 +116,11 @@ class SharedStore:
             return self._tagged[entity, tag]
 
     def materialised_rows(self, view: str, keys: Sequence[str]) -> list[StoredRow | None]:
-        with self._lock:
+        with self._lock, timed("online", "read"):
             return self._store.materialised_rows(view, keys)
 
     def push_rows(self, view: str, rows: Mapping[str, StoredRow]) -> None:
-        with self._lock:
+        with self._lock, timed("online", "write"):
             self._store.push_rows(view, rows)
 
     def purposes(self) -> dict[str, str]:
@@ -131,7 +133,7 @@ class SharedStore:
         self, service: str, entity: str, vector: Sequence[float], count: int
     ) -> list[Neighbour]:
         """As `FeatureStore.nearest`."""
-        with self._lock:
+        with self._lock, timed("online", "search"):
             return self._store.nearest(service, entity, vector, count)
 
     def online(
@@ -153,7 +155,7 @@ class SharedStore:
             if start:
                 # A lock is not fair: who takes it again at once keeps everybody else out.
                 time.sleep(_PAUSE_SECONDS)
-            with self._lock:
+            with self._lock, timed("online", "read"):
                 try:
                     rows += self._store.online(
                         service, entity, keys[start : start + _CHUNK], now=now, views=views
@@ -174,7 +176,7 @@ class SharedStore:
         views: Collection[str] | None = None,
     ) -> dict[str, ViewRecord]:
         """As `FeatureStore.as_of`. It takes seconds: never of a store that is read online."""
-        with self._lock:
+        with self._lock, timed("offline", "as_of"):
             return self._store.as_of(service, entity, key, at, views=views)
 
 
@@ -237,8 +239,8 @@ class Deployment:
     """Everything that is loaded, for one `Settings`.
 
     Args:
-        open_store, load_bundle, read_people, read_clock, load_segments, read_tags: where things
-            come from; tests put others in their place.
+        open_store, load_bundle, read_people, read_clock, load_segments, read_tags,
+            open_feature_server: where things come from; tests put others in their place.
     """
 
     def __init__(
@@ -251,6 +253,7 @@ class Deployment:
         read_clock: Callable[[Settings], Clock] = read_clock,
         load_segments: Callable[[Settings], Segmentation] = load_segmentation,
         read_tags: Callable[[Settings], Tags] = Tags.read,
+        open_feature_server: Callable[[Settings], FeatureServer] = FeatureServer,
     ) -> None:
         # Whoever empties or refills the online store leaves another note: then its file may be
         # another one too, and an open connection would go on reading the old one.
@@ -262,6 +265,9 @@ class Deployment:
         )
         self._past = Watched(
             "feature registry", lambda: SharedStore(open_store(settings)), [settings.registry]
+        )
+        self._feature_server = Watched(
+            "feature registry", lambda: open_feature_server(settings), [settings.registry, note]
         )
         self._people = Watched("online store", lambda: People(read_people(settings)), [note])
         self._bundle = Watched(
@@ -291,6 +297,14 @@ class Deployment:
             MissingStageError: nothing was applied.
         """
         return self._past.get()
+
+    def feature_server(self) -> FeatureServer:
+        """What Feast's clients ask. It is there before anything is materialised, as Feast's own.
+
+        Raises:
+            MissingStageError: nothing was applied.
+        """
+        return self._feature_server.get()
 
     def people(self) -> People:
         """Who is in the online store.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -18,11 +18,16 @@ from serving import pages
 from serving.deployment import Deployment
 from serving.documents import FieldProblem, MissingPart, Problem
 from serving.profile import UnknownUserError
+from serving.telemetry.requests import route_of
 from serving.why import UnknownItemError
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger("profilestore.serving")
-_FOR_MACHINES = ("/v1/", "/healthz", "/readyz", "/openapi.json")
+_FOR_MACHINES = (
+    *("/v1/", "/healthz", "/readyz", "/openapi.json"),
+    *("/get-online-features", "/search", "/retrieve-online-documents", "/push"),
+    *("/write-to-online-store", "/health"),
+)
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,36 @@ NO_JSON = Kind(
 INVALID_REQUEST = Kind(
     "invalid-request", 422, "Invalid request", "A parameter is not what it has to be: see `errors`."
 )
+UNAUTHENTICATED = Kind(
+    "unauthenticated",
+    401,
+    "Unauthenticated",
+    "It is not known who asks: send an API key or a token.",
+)
+FORBIDDEN = Kind(
+    "forbidden", 403, "Forbidden", "Who asks may not do this, or not for this purpose."
+)
+TOO_MANY = Kind(
+    "too-many",
+    429,
+    "Too many requests",
+    "Who asks does so too often: `Retry-After` says when again.",
+)
 INTERNAL = Kind(
     "internal-error", 500, "Internal error", "A fault of ours; the log of the service has more."
+)
+OVERLOADED = Kind(
+    "overloaded",
+    503,
+    "Overloaded",
+    "More is asked than can be answered: `Retry-After` says when again.",
 )
 NOT_READY = Kind(
     "not-ready", 503, "Not ready", "Something has not been built or cannot be read: see `missing`."
 )
 KINDS = (
+    UNAUTHENTICATED,
+    FORBIDDEN,
     UNKNOWN_USER,
     UNKNOWN_ITEM,
     NOT_FOUND,
@@ -68,7 +96,9 @@ KINDS = (
     TOO_LARGE,
     NO_JSON,
     INVALID_REQUEST,
+    TOO_MANY,
     INTERNAL,
+    OVERLOADED,
     NOT_READY,
 )
 
@@ -77,19 +107,27 @@ class ProblemError(Exception):
     """A problem that a route answers with."""
 
     def __init__(
-        self, kind: Kind, detail: str, *, missing: Sequence[MissingPart] | None = None
+        self,
+        kind: Kind,
+        detail: str,
+        *,
+        missing: Sequence[MissingPart] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
         self.missing = missing
+        self.headers = headers
 
 
 def install(app: FastAPI, deployment: Deployment) -> None:
     """Answer every error of an app with a problem document."""
 
     def problem(request: Request, error: ProblemError) -> Response:
-        return _answer(request, error.kind, error.detail, missing=error.missing)
+        return _answer(
+            request, error.kind, error.detail, missing=error.missing, headers=error.headers
+        )
 
     def unknown_user(request: Request, error: UnknownUserError) -> Response:
         return _answer(request, UNKNOWN_USER, str(error))
@@ -115,6 +153,8 @@ def install(app: FastAPI, deployment: Deployment) -> None:
     def http(request: Request, error: HTTPException) -> Response:
         known = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED)}
         status = error.status_code
+        if status == 400:  # so FastAPI calls a body that it cannot parse
+            return _answer(request, INVALID_REQUEST, f"body: {error.detail}")
         kind = known.get(status) or Kind(
             "not-found" if status < 500 else "internal-error",
             status,
@@ -124,10 +164,6 @@ def install(app: FastAPI, deployment: Deployment) -> None:
         detail = kind.meaning or str(error.detail)
         return _answer(request, kind, detail, headers=error.headers)
 
-    def unexpected(request: Request, error: Exception) -> Response:
-        _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
-        return _answer(request, INTERNAL, INTERNAL.meaning)
-
     handlers: dict[type[Exception], Any] = {
         ProblemError: problem,
         UnknownUserError: unknown_user,
@@ -136,10 +172,20 @@ def install(app: FastAPI, deployment: Deployment) -> None:
         ProfilestoreError: not_ready,
         RequestValidationError: invalid,
         HTTPException: http,
-        Exception: unexpected,
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
+
+
+def fault(request: Request, error: Exception) -> Response:
+    """What is answered where a fault of ours left a request without an answer."""
+    _log.error("%s %s failed", request.method, route_of(request.scope), exc_info=error)
+    return _answer(request, INTERNAL, INTERNAL.meaning)
+
+
+def overloaded(request: Request) -> Response:
+    """What is answered to a request that is one too many."""
+    return _answer(request, OVERLOADED, OVERLOADED.meaning, headers={"Retry-After": "1"})
 
 
 def described(*kinds: Kind) -> dict[int | str, dict[str, Any]]:

@@ -28,6 +28,7 @@ from serving.documents import (
 from serving.items import SERVICE, Item, read_items
 from serving.popularity import VIEW, Popularity, Ranking
 from serving.reads import Reads
+from serving.telemetry import timed
 
 Records = Mapping[str, ViewRecord]
 
@@ -185,7 +186,7 @@ def ask_model(bundle: Bundle, store: Store, user_id: str, asked_at: datetime) ->
     service = bundle.feature_service
     records = store.online(service, "user", [user_id], now=asked_at)[0]
     fresh = any(record.state == "fresh" for record in records.values())
-    with _readable(bundle):
+    with _readable(bundle), timed("model", "query"):
         answer = bundle.query_tower.answer(query_inputs(bundle, records, asked_at))
     return Asked(
         bundle=bundle,

@@ -25,7 +25,7 @@ from feast.utils import _get_entity_key_protos, _get_unique_entities
 
 from profilestore.errors import InputError
 from profilestore.instants import MICROSECOND, from_micros, to_micros
-from profilestore.online_store import response
+from profilestore.online_store import json_response, response
 from profilestore.online_store.database import BATCH, ENTITIES, LIVE, Database, Snapshot, database
 from profilestore.online_store.keys import entity_bytes, entity_key, short
 from profilestore.online_store.layout import (
@@ -45,7 +45,7 @@ from profilestore.online_store.reading import (
     read_views,
 )
 from profilestore.online_store.record import NEVER, Schema, Stamp, from_proto, kind_of, run_number
-from profilestore.online_store.request import plain_request
+from profilestore.online_store.request import Request, plain_request
 from profilestore.online_store.vectors import (
     Neighbour,
     VectorIndexes,
@@ -207,16 +207,41 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
                 full_feature_names,
                 include_feature_view_version_metadata,
             )
+        message = response.begin(request.keys)
+        for view, wanted, found in self._read_request(config, request):
+            response.add(message, view, wanted, found, full_feature_names)
+        return OnlineResponse(message, feature_types=self._build_feature_types(request.views))
+
+    def get_online_json(
+        self,
+        config: RepoConfig,
+        features: list[str] | FeatureService,
+        entity_rows: Mapping[str, list[Any]],
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+    ) -> bytes | None:
+        """What Feast's feature server would make of `get_online_features`, as JSON.
+
+        None where the request is not a plain one: then `get_online_features` answers.
+        """
+        request = plain_request(registry, project, features, entity_rows, full_feature_names)
+        if request is None:
+            return None
+        views = self._read_request(config, request)
+        return json_response.encode(request.keys, views, full_feature_names)
+
+    def _read_request(
+        self, config: RepoConfig, request: Request
+    ) -> list[tuple[FeatureView, list[str], ViewRecords]]:
+        """Each view of a request, its features and its records."""
         found: dict[int, ViewRecords] = {}
         now = _now()
         for group in request.groups:
             views = [request.views[n] for n in group.views]
             read = self.read_records(config, views, group.entities, now=now)
             found |= zip(group.views, read, strict=True)
-        message = response.begin(request.keys)
-        for n, (view, wanted) in enumerate(request.views):
-            response.add(message, view, wanted, found[n], full_feature_names)
-        return OnlineResponse(message, feature_types=self._build_feature_types(request.views))
+        return [(view, wanted, found[n]) for n, (view, wanted) in enumerate(request.views)]
 
     async def get_online_features_async(self, *args: Any, **named: Any) -> OnlineResponse:
         """As `get_online_features`."""

@@ -25,6 +25,8 @@ from serving.live.event import EventsTaken, EventTaken, LiveEvent, Told, told
 from serving.live.index import EventIndex
 from serving.live.log import LiveLog
 from serving.live.rows import LiveRows
+from serving.telemetry import timed
+from serving.telemetry.metrics import EVENTS
 
 _WATCH_SECONDS = 1.0
 _log = logging.getLogger("profilestore.serving")
@@ -206,6 +208,8 @@ class Intake:
                     EventTaken(event_id=event.event_id, state="accepted" if is_new else "repeated")
                 )
             accepted = sum(state.state == "accepted" for state in states)
+            EVENTS.labels("accepted").inc(accepted)
+            EVENTS.labels("repeated").inc(len(states) - accepted)
             answers.append(
                 EventsTaken(
                     accepted=accepted,
@@ -216,7 +220,8 @@ class Intake:
             )
         if new:
             lines = b"".join(event.to_line() for event in new)
-            end = opened.log.append(lines, from_micros(arrived))
+            with timed("live", "append"):
+                end = opened.log.append(lines, from_micros(arrived))
             try:
                 opened.index.add(new, end)
             except Exception:

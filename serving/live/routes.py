@@ -10,11 +10,12 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from serving import problems
+from serving.access import Gate
+from serving.access.gate import PROBLEMS as REFUSALS
+from serving.bodies import PROBLEMS as BODY_PROBLEMS
+from serving.bodies import read_json
 from serving.live.event import BATCH, MOST_EVENTS, ONE, EventsTaken, LiveEvent, faults
 from serving.live.intake import Intake
-
-MOST_BYTES = 1 << 20
-"""Of a body."""
 
 _EVENT = {"$ref": "#/components/schemas/LiveEvent"}
 _BODY = {
@@ -46,16 +47,17 @@ _BODY = {
 }
 
 
-def add_event_routes(app: FastAPI, intake: Intake) -> None:
+def add_event_routes(app: FastAPI, intake: Intake, gate: Gate) -> None:
     """Add the route at which `intake` is told of events."""
 
     @app.post(
         "/v1/events",
         tags=["events"],
         summary="Tell what people did",
+        dependencies=[gate.needs("events:write")],
         responses=problems.described(
-            problems.TOO_LARGE,
-            problems.NO_JSON,
+            *REFUSALS,
+            *BODY_PROBLEMS,
             problems.INVALID_REQUEST,
             problems.NOT_READY,
         ),
@@ -67,26 +69,8 @@ def add_event_routes(app: FastAPI, intake: Intake) -> None:
         Either all are taken or, with a problem, none. An event whose `event_id` was taken before
         changes nothing, so whoever got no answer sends the same again.
         """
-        told = _checked(await _body(request), intake)
+        told = _checked(await read_json(request), intake)
         return await run_in_threadpool(intake.take, told)
-
-
-async def _body(request: Request) -> bytes:
-    # Only this type makes a browser ask before it sends from another site's page.
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise problems.ProblemError(
-            problems.NO_JSON, f"Found the content type {kind or 'none'!r:.80}."
-        )
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise problems.ProblemError(
-                problems.TOO_LARGE,
-                f"A body may have {MOST_BYTES:,} bytes and {MOST_EVENTS:,} events. Send several.",
-            )
-    return bytes(body)
 
 
 def _checked(body: bytes, intake: Intake) -> list[LiveEvent]:

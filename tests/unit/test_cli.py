@@ -32,7 +32,7 @@ def subcommands() -> dict[str, argparse.ArgumentParser]:
 
 
 COMMANDS = sorted(subcommands())
-ARGUMENTS = {"pseudonym": ["ada"]}
+ARGUMENTS = {"pseudonym": ["ada"], "access-key": ["shop"]}
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def fails(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         def command(*_: object) -> None:
             raise error
 
-        monkeypatch.setattr(cli, f"_{name}", command)
+        monkeypatch.setattr(cli, f"_{name.replace('-', '_')}", command)
 
     return make
 
@@ -173,7 +173,13 @@ def test_a_stage_before_its_predecessor_says_what_to_run(
 
 def test_stages_that_need_no_predecessor_or_wait_for_it() -> None:
     """`logs` and `pseudonym` come first; `serve` starts all the same, and /readyz says why."""
-    assert {*COMMANDS} - TOO_EARLY.keys() == {"logs", "pseudonym", "serve", "simulate"}
+    assert {*COMMANDS} - TOO_EARLY.keys() == {
+        "access-key",
+        "logs",
+        "pseudonym",
+        "serve",
+        "simulate",
+    }
 
 
 def test_the_same_command_twice_says_the_same_pseudonym(

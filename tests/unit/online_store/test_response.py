@@ -7,6 +7,7 @@ import random
 import warnings
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pandas as pd
 import pytest
 from feast import (
@@ -18,6 +19,7 @@ from feast import (
     FileSource,
     RequestSource,
 )
+from feast.feature_server_utils import convert_response_to_dict
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus, GetOnlineFeaturesResponse
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
@@ -206,17 +208,34 @@ def stores(tmp_path_factory):
 
 
 def ask(stores, features, rows, **options):
-    """What both answer; and that it is the same."""
+    """What both answer; and that it is the same, as JSON too."""
     answers = []
     for store in stores:
         wanted = features if isinstance(features, list) else store.get_feature_service(features)
         answers.append(store.get_online_features(features=wanted, entity_rows=rows, **options))
+    document = None
+    if "include_feature_view_version_metadata" not in options:
+        document = as_json(stores[0], features, rows, **options)
+    if document is not None:
+        assert document == convert_response_to_dict(answers[1].proto)
     ours, theirs = answers
     assert ours.proto == theirs.proto
     assert ours.to_dict(include_event_timestamps=True) == theirs.to_dict(
         include_event_timestamps=True
     )
     return ours.proto
+
+
+def as_json(store, features, rows, **options):
+    """What ours sends without making messages; None where it leaves that to Feast."""
+    columns = rows
+    if isinstance(rows, list):
+        columns = {name: [row.get(name) for row in rows] for name in rows[0]}
+    wanted = features if isinstance(features, list) else store.get_feature_service(features)
+    body = store._get_provider().online_store.get_online_json(
+        store.config, wanted, columns, store.registry, store.project, **options
+    )
+    return None if body is None else orjson.loads(body)
 
 
 def user_rows(count):
@@ -232,7 +251,9 @@ EVERY = [f"users:{field.name}" for field in ALL_TYPES]
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("count", [1, 2, 23, 24, 25, 100])
 def test_every_type(stores, count, full):
-    found = ask(stores, EVERY, user_rows(count), full_feature_names=full)
+    rows = user_rows(count)
+    found = ask(stores, EVERY, rows, full_feature_names=full)
+    assert as_json(stores[0], EVERY, rows, full_feature_names=full) is not None
     assert len(found.results) == 1 + len(EVERY)
     statuses = {status for one in found.results for status in one.statuses}
     assert statuses <= {FieldStatus.PRESENT, FieldStatus.NOT_FOUND}

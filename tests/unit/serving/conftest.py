@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,7 @@ from profilestore.artifacts import Bundle, BundleHead
 from profilestore.calibration import Calibration
 from profilestore.encoding import Arrays, Feature, Vocabulary, plan
 from profilestore.errors import MissingStageError
-from profilestore.feature_store import Materialized, Person, ViewRecord
+from profilestore.feature_store import Materialized, Neighbour, Person, ViewRecord
 from profilestore.segmentation import Cluster, Difference, Segmentation
 from profilestore.settings import Settings
 from profilestore.sources import Clock
@@ -346,6 +349,66 @@ def segmentation() -> Segmentation:
     )
 
 
+def _load(name: str) -> ModuleType:
+    """A module beside this file: tests cannot import their neighbours by name."""
+    spec = importlib.util.spec_from_file_location(
+        f"serving_{name}", Path(__file__).parent / f"{name}.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+feast_repo = _load("feast_repo")
+
+
+@pytest.fixture(scope="session")
+def feast_home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home whose registry and online store are Feast's own: see `feast_repo`."""
+    settings = Settings(home=tmp_path_factory.mktemp("feast_home"))
+    feast_repo.fill(settings)
+    return settings
+
+
+VECTORS: dict[str, dict[str, list[float]]] = {
+    "user": {"u-ann": [1.0, 0.0], "u-bob": [0.6, 0.8], "u-eve": [-1.0, 0.1], "u-old": [1.0, 0.01]},
+    "item": {f"i{n}": [float(n), 10.0] for n in range(1, 31)},
+}
+
+
+@pytest.fixture
+def placed(store: FakeStore) -> FakeStore:
+    """Everybody was placed by model v2, but u-old by v1."""
+    store.services["vectors_v1"] = [
+        Feature(f"{entity}_vectors", name, entity, kind)
+        for entity in VECTORS
+        for name, kind in (("vector", "list_of_number"), ("model", "text"))
+    ]
+    for entity, vectors in VECTORS.items():
+        for key, vector in vectors.items():
+            model = "v1" if key == "u-old" else "v2"
+            store.put(key, f"{entity}_vectors", {"vector": vector, "model": model})
+
+    def nearest(service: str, entity: str, vector: Sequence[float], count: int) -> list[Neighbour]:
+        store.asked.append((service, []))
+        wanted = np.asarray(vector) / np.linalg.norm(vector)
+        found = [
+            Neighbour(
+                key,
+                1 - float(wanted @ np.asarray(other) / np.linalg.norm(other)),
+                store.rows[key, f"{entity}_vectors"].values,
+            )
+            for key, other in VECTORS[entity].items()
+        ]
+        return sorted(found, key=lambda one: one.distance)[:count]
+
+    store.nearest = nearest  # type: ignore[attr-defined]
+    return store
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """A home with the files whose change says that something has to be read again."""
@@ -376,7 +439,7 @@ def deploy(
 ) -> Make:
     """Makes a deployment of the fakes; what is named in `without` is not built yet."""
 
-    def make(*without: str) -> Deployment:
+    def make(*without: str, **more: Any) -> Deployment:
         def give(what: str, value: Any, run: str) -> Callable[[Settings], Any]:
             def read(_: Settings) -> Any:
                 if what in without:
@@ -393,6 +456,7 @@ def deploy(
             read_clock=give("clock", clock, "make logs"),
             read_tags=give("tags", tags, "make materialize"),
             load_segments=give("segments", segmentation, "python -m training profiles"),
+            **more,
         )
 
     return make

@@ -2,43 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-
-from profilestore.encoding import Feature
-from profilestore.feature_store import Neighbour
-
-USERS = {"u-ann": [1.0, 0.0], "u-bob": [0.6, 0.8], "u-eve": [-1.0, 0.1], "u-old": [1.0, 0.01]}
-ITEMS = {f"i{n}": [float(n), 10.0] for n in range(1, 31)}
 
 
 @pytest.fixture
-def client(store, deploy, client_of):
-    """Everybody was placed by model v2, but u-old by v1."""
-    store.services["vectors_v1"] = [
-        Feature(f"{entity}_vectors", name, entity, kind)
-        for entity in ("user", "item")
-        for name, kind in (("vector", "list_of_number"), ("model", "text"))
-    ]
-    for entity, placed in (("user", USERS), ("item", ITEMS)):
-        for key, vector in placed.items():
-            model = "v1" if key == "u-old" else "v2"
-            store.put(key, f"{entity}_vectors", {"vector": vector, "model": model})
-
-    def nearest(service: str, entity: str, vector, count: int) -> list[Neighbour]:
-        store.asked.append((service, []))
-        wanted = np.asarray(vector) / np.linalg.norm(vector)
-        found = [
-            Neighbour(
-                key,
-                1 - float(wanted @ np.asarray(other) / np.linalg.norm(other)),
-                store.rows[key, f"{entity}_vectors"].values,
-            )
-            for key, other in (USERS if entity == "user" else ITEMS).items()
-        ]
-        return sorted(found, key=lambda one: one.distance)[:count]
-
-    store.nearest = nearest
+def client(placed, deploy, client_of):
     return client_of(deploy())
 
 

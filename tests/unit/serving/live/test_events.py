@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from profilestore.privacy.pseudonyms import load_or_create_key, pseudonym
 from profilestore.settings import Settings
 from serving.app import create_app
+from serving.bodies import MOST_BYTES
 from serving.deployment import Deployment
 from serving.live.event import CLOCK_SKEW, ITEMLESS, EventsTaken, LiveEvent, Told
 from serving.live.intake import Intake
 from serving.live.log import LiveLog, Position
-from serving.live.routes import MOST_BYTES
 
 REPO = Path(__file__).parents[4]
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

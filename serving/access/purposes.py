@@ -1,0 +1,50 @@
+"""What a client may read for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from serving import problems
+from serving.access.clients import Client
+
+
+def purpose_for(client: Client, named: str | None) -> str | None:
+    """The purpose of a request: the one that it names, or the only one that its client has.
+
+    Raises:
+        ProblemError: the client does not have that one, or has several and names none.
+    """
+    if client.purposes is None:
+        return named
+    if named is None and len(client.purposes) == 1:
+        return next(iter(client.purposes))
+    if named not in client.purposes:
+        has = ", ".join(sorted(client.purposes)) or "none"
+        raise problems.ProblemError(
+            problems.FORBIDDEN,
+            f"{client.name} may read for these purposes: {has}. Name one: `purpose=`."
+            if named is None
+            else f"{client.name} may not read for {named!r}, but for these purposes: {has}.",
+        )
+    return named
+
+
+def check_service(client: Client, services: Mapping[str, str], service: str) -> None:
+    """Whether a client may read what a feature service holds.
+
+    Args:
+        services: feature service -> what it reads for.
+
+    Raises:
+        ProblemError: it may not.
+    """
+    if client.purposes is None or service not in services:
+        return
+    purpose = services[service]
+    if purpose not in client.purposes:
+        has = ", ".join(sorted(client.purposes)) or "none"
+        raise problems.ProblemError(
+            problems.FORBIDDEN,
+            f"{service} is read for {purpose or 'no purpose'}; {client.name} may read for these: "
+            f"{has}.",
+        )
