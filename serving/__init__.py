@@ -7,7 +7,9 @@
 | `reads` | what each route reads of the feature store, said at the route |
 | `access` | who may ask what: keys, tokens, scopes, purposes, rates |
 | `telemetry` | a line a request, numbers, traces |
-| `load`, `conditional`, `bodies` | too many requests; documents that are known already; bodies that are too long |
+| `load` | too many requests at once |
+| `conditional` | documents that whoever asks has already |
+| `bodies` | bodies of requests, no longer than they may be |
 | `feast_routes` | what Feast's own feature server answers |
 | `live` | events: taken, kept, shown |
 | `deployment` | what is loaded: online store, bundle, people, clock; a changed one is picked up |
@@ -21,8 +23,9 @@
 | `schema` | the JSON Schema of the profile document, `docs/profile.schema.json` |
 | `wording` | how values read to people |
 | `terminal` | a profile as plain text |
-| `pages` | the web pages, rendered here: `templates/` and `static/` |
-| `app` | routes; they only translate |
+| `pages` | the web pages, rendered here: templates, styles and their addresses |
+| `routes`, `health`, `parameters` | the other addresses; they only translate |
+| `app` | the application: what stands around every route, and all of them |
 | `server` | the process |
 
 No TensorFlow and no dbt: the query tower runs on LiteRT, features come from the online store.

@@ -14,9 +14,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from profilestore.errors import InputError, ProfilestoreError
-from serving import pages
 from serving.deployment import Deployment
 from serving.documents import FieldProblem, MissingPart, Problem
+from serving.pages.views import problem_page
 from serving.profile import UnknownUserError
 from serving.telemetry.requests import route_of
 from serving.why import UnknownItemError
@@ -221,7 +221,7 @@ def _answer(
         missing=None if missing is None else list(missing),
     )
     if _wants_page(request):
-        return pages.problem_page(document, headers)
+        return problem_page(document, headers)
     # ASCII: a path may hold what UTF-8 cannot, and a problem must never fail itself.
     body = json.dumps(document.model_dump(mode="json", exclude_none=True), ensure_ascii=True)
     return Response(body, kind.status, headers, MEDIA_TYPE)

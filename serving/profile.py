@@ -35,12 +35,15 @@ from serving.blocks.model import Model, model_of
 from serving.blocks.permission import permission_for
 from serving.blocks.preferences import MADE_FROM, preferences_block
 from serving.blocks.scores import scores_block
+from serving.blocks.segments import READS as SEGMENTS_READ
 from serving.blocks.segments import VALUE, segments_block
 from serving.blocks.view_fields import fields_block
 from serving.deployment import Deployment
 from serving.documents import ClockNote, ProfileDocument
+from serving.items import READS as ITEMS
 from serving.items import read_items
 from serving.reads import Reads
+from serving.recommendations import READS as MODEL
 from serving.recommendations import (
     Recommended,
     is_known,
@@ -49,8 +52,8 @@ from serving.recommendations import (
     seen_items,
 )
 
-# Every column about the person is a field of the document.
-READS = Reads(SERVICE, lambda feature: feature.entity == "user")
+# Every column about the person is a field of the document; items have titles, the model is asked.
+READS = (Reads(SERVICE, lambda feature: feature.entity == "user"), ITEMS, MODEL, SEGMENTS_READ)
 _RECOMMENDED = 10
 # Staging lets no event through that is older.
 _EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)

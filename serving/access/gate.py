@@ -6,7 +6,6 @@ import base64
 import binascii
 import math
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from fastapi import Depends, Request
@@ -16,7 +15,6 @@ from serving import problems
 from serving.access.buckets import Buckets
 from serving.access.clients import ANYONE, Access, Client, TokenIssuer
 from serving.access.keys import digest
-from serving.access.tokens import TokenRefusedError, Tokens
 
 _HEADER = "X-API-Key"
 SCHEMES: dict[str, dict[str, str]] = {
@@ -53,7 +51,7 @@ class Gate:
     def __init__(self, access: Callable[[], Access] | None) -> None:
         self._access = access
         self._buckets = Buckets()
-        self._tokens = lru_cache(maxsize=4)(Tokens)
+        self._tokens: dict[TokenIssuer, Any] = {}
 
     @property
     def is_open(self) -> bool:
@@ -107,17 +105,26 @@ class Gate:
                 raise _unknown(request, "No client has this key.")
             return client
         if kind == "bearer" and access.issuer is not None:
-            try:
-                return await run_in_threadpool(self._checked, access, access.issuer, said)
-            except TokenRefusedError as error:
-                raise _unknown(request, f"The token is refused: {error}.") from None
+            return await run_in_threadpool(self._by_token, request, access, access.issuer, said)
         ways = f"an API key in {_HEADER}"
         if access.issuer is not None:
             ways += ", or a token in Authorization"
         raise _unknown(request, f"Say who asks: {ways}.")
 
-    def _checked(self, access: Access, issuer: TokenIssuer, token: str) -> Client:
-        return self._tokens(issuer).client(access, token)
+    def _by_token(
+        self, request: Request, access: Access, issuer: TokenIssuer, token: str
+    ) -> Client:
+        # Imported here: it brings a library of cryptography, which most services never need.
+        from serving.access.tokens import TokenRefusedError, Tokens
+
+        if issuer not in self._tokens:
+            self._tokens[issuer] = Tokens(issuer)
+        tokens = self._tokens[issuer]
+        try:
+            client: Client = tokens.client(access, token)
+        except TokenRefusedError as error:
+            raise _unknown(request, f"The token is refused: {error}.") from None
+        return client
 
 
 def _password(said: str) -> str | None:

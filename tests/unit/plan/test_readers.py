@@ -85,7 +85,7 @@ def test_endpoints_read_what_their_routes_say(
     def blurb(feature: Feature) -> bool:
         return feature.name == "blurb"
 
-    monkeypatch.setattr("serving.app._PROFILE", (Reads(items.SERVICE, blurb),))
+    monkeypatch.setattr("serving.routes.PROFILE", (Reads(items.SERVICE, blurb),))
     assert "item_attributes.blurb" in read_by("endpoint")
 
 

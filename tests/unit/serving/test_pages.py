@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from serving.documents import FieldsBlock, FieldValue, ModelSource, ViewSource
-from serving.pages import emblem, prose, static_url, tag_rows, type_text
+from serving.pages.rendering import emblem, prose, static_url, tag_rows, type_text
 
 
 class Outline(HTMLParser):

@@ -112,7 +112,7 @@ def test_a_fault_has_the_id_of_its_request(
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("the cause")
 
-    monkeypatch.setattr("serving.app.read_profile", broken)
+    monkeypatch.setattr("serving.routes.read_profile", broken)
     answered = client.get("/v1/profiles/u-ann", headers={"X-Request-ID": "abc"})
     assert answered.status_code == 500
     assert answered.headers["x-request-id"] == "abc"

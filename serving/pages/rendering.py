@@ -1,4 +1,4 @@
-"""The web pages: rendered here, without a build step, scripts from elsewhere or a need for scripts.
+"""Templates become pages: what they see, and the headers that keep a page what it is.
 
 Templates see documents and the words of `wording`; they compute nothing.
 """
@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
-from http import HTTPStatus
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +18,10 @@ from markupsafe import Markup
 
 from profilestore.tags import EVIDENCE
 from serving import wording
-from serving.documents import ClockNote, FieldsBlock, Problem, ProfileDocument, TagsDocument
-from serving.people import People
+from serving.documents import FieldsBlock
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
-LISTED = 50
-RECENT = 10
-TAGS_LISTED = 200
-# Names of a block that are shown, and values from which on a block is folded up.
-_LISTED_OF_A_BLOCK, _MANY = 18, 16
-
 _LINE_BREAK = re.compile(r"(?<!\n)\n(?!\n)")
 
 # Nothing from elsewhere, no inline script or style: a title in the log cannot become code.
@@ -43,51 +34,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "private, no-cache",
 }
-
-
-def home_page(people: People, clock: ClockNote | None, text: str) -> Response:
-    """The people seen last, or those whose pseudonym contains the text."""
-    return _page("home.html", clock=clock, **_listed(people, text))
-
-
-def people_fragment(people: People, text: str) -> Response:
-    """The list of `home_page` alone, for the search that runs while somebody types."""
-    return _page("_people.html", **_listed(people, text))
-
-
-def profile_page(document: ProfileDocument) -> Response:
-    """One person's profile."""
-    strongest = max((tag.score or 0.0 for tag in document.interests.tags), default=0.0)
-    return _page(
-        "profile.html",
-        profile=document,
-        now=document.as_of or document.asked_at,
-        recent=RECENT,
-        listed=_LISTED_OF_A_BLOCK,
-        many=_MANY,
-        strongest=strongest or 1.0,
-    )
-
-
-def tags_page(document: TagsDocument, kind: str | None) -> Response:
-    """The dictionary of tags, or those of a kind."""
-    return _page("tags.html", tags=document, kind=kind)
-
-
-def docs_page(openapi: Mapping[str, Any], problems: Iterable[Any]) -> Response:
-    """The interface, from its own OpenAPI document."""
-    return _page(
-        "docs.html",
-        info=openapi["info"],
-        operations=list(_operations(openapi)),
-        schemas=openapi["components"]["schemas"],
-        problems=list(problems),
-    )
-
-
-def problem_page(problem: Problem, headers: Mapping[str, str] | None) -> Response:
-    """A problem, for somebody with a browser."""
-    return _page("problem.html", problem.status, headers, problem=problem)
 
 
 def type_text(schema: Mapping[str, Any]) -> Markup:
@@ -191,46 +137,9 @@ def _environment() -> Environment:
 _TEMPLATES = _environment()
 
 
-def _page(
+def page(
     template: str, status: int = 200, headers: Mapping[str, str] | None = None, /, **values: Any
 ) -> Response:
+    """A template, filled in."""
     body = _TEMPLATES.get_template(template).render(**values)
     return HTMLResponse(body, status, {**_HEADERS, **(headers or {})})
-
-
-def _listed(people: People, text: str) -> dict[str, Any]:
-    return {
-        "text": text,
-        "found": people.search(text, LISTED),
-        "total": len(people),
-        "materialized_at": people.at,
-        "now": datetime.now(UTC),
-    }
-
-
-def _operations(openapi: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for path, methods in openapi["paths"].items():
-        for method, operation in methods.items():
-            yield {
-                "method": method.upper(),
-                "path": path,
-                "summary": operation["summary"],
-                "description": operation.get("description", ""),
-                "parameters": operation.get("parameters", []),
-                "body": operation.get("requestBody", {})
-                .get("content", {})
-                .get("application/json", {})
-                .get("schema"),
-                "answers": [
-                    {
-                        "status": status,
-                        "phrase": HTTPStatus(int(status)).phrase,
-                        "description": answer["description"],
-                        "content": [
-                            (media_type, content["schema"])
-                            for media_type, content in answer.get("content", {}).items()
-                        ],
-                    }
-                    for status, answer in operation["responses"].items()
-                ],
-            }
