@@ -104,6 +104,7 @@ def _logs(arguments: argparse.Namespace, settings: Settings) -> None:
             shutil.rmtree(derived, ignore_errors=True)
         settings.registry.unlink(missing_ok=True)
         (settings.models / "current.json").unlink(missing_ok=True)
+        (settings.data / "quality.json").unlink(missing_ok=True)
         print("The source changed: lake, registry and online store start afresh.")
     rows = ", ".join(f"{count:,} {table}" for table, count in written.rows.items())
     print(f"{rows} from {written.origin} in {written.folder}")
@@ -139,10 +140,12 @@ def _simulate(arguments: argparse.Namespace, settings: Settings) -> None:
 def _build(_: argparse.Namespace, settings: Settings) -> None:
     import json
 
+    from profilestore import quality
     from profilestore.sources import packs_to_build
 
     variables = json.dumps({"source_packs": list(packs_to_build(settings))})
     _run_dbt(["build", "--vars", variables], settings)
+    quality.measure(settings).write(settings)
 
 
 def _run_dbt(arguments: list[str], settings: Settings) -> None:

@@ -28,7 +28,7 @@ from serving.live import Intake, LiveEvent, add_event_routes
 from serving.load import Shedding
 from serving.pages.routes import add_page_routes
 from serving.popularity import Popularity
-from serving.routes import add_profile_routes
+from serving.routes import add_model_routes, add_profile_routes
 from serving.telemetry import Requests
 
 # In bytes; and zlib's level, from 1 to 9.
@@ -73,10 +73,11 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
     problems.install(app, served)
     _add_middleware(app, settings)
     add_profile_routes(app, served, popularity, gate)
+    add_model_routes(app, settings, served, gate)
     add_event_routes(app, intake, gate)
     add_feast_routes(app, served, gate)
     add_health_routes(app, served, gate)
-    add_page_routes(app, served, gate)
+    add_page_routes(app, settings, served, intake, gate)
     app.openapi = lambda: _openapi(app, gate)  # type: ignore[method-assign]
     return app
 

@@ -26,6 +26,7 @@ from profilestore.feature_store import (
     StoredRow,
     ViewRecord,
 )
+from profilestore.quality import QUALITY, Quality
 from profilestore.segmentation import RESULTS, Segmentation, load_segmentation
 from profilestore.settings import Settings
 from profilestore.sources import Clock, read_clock
@@ -277,6 +278,9 @@ class Deployment:
             "log's clock", lambda: read_clock(settings), [settings.raw / ACTIVE_FILE]
         )
         self._tags = Watched("tags", lambda: read_tags(settings), [settings.online / TAGS])
+        self._quality = Watched(
+            "report on the data", lambda: Quality.read(settings), [settings.data / QUALITY]
+        )
         self._segments = Watched(
             "segmentation", lambda: load_segments(settings), [settings.profiles / RESULTS]
         )
@@ -326,6 +330,15 @@ class Deployment:
             ProfilestoreError: the bundle is torn, or made for other features than are registered.
         """
         bundle = self._bundle.get()
+        self.check_reads(bundle)
+        return bundle
+
+    def check_reads(self, bundle: Bundle) -> None:
+        """Whether the feature service still has every column that a bundle reads.
+
+        Raises:
+            ProfilestoreError: it has not.
+        """
         known = {feature.column for feature in self.store().features(bundle.feature_service)}
         unknown = sorted(set(bundle.encoding.columns) - known)
         if unknown:
@@ -333,7 +346,6 @@ class Deployment:
                 f"model {bundle.version} reads {', '.join(unknown)}, which the feature service "
                 f"{bundle.feature_service} does not have. Run `make train`."
             )
-        return bundle
 
     def tags(self) -> Tags:
         """The dictionary of tags.
@@ -342,6 +354,14 @@ class Deployment:
             MissingStageError: nothing was counted yet.
         """
         return self._tags.get()
+
+    def quality(self) -> Quality:
+        """How good the data of the latest build is.
+
+        Raises:
+            MissingStageError: no build was measured.
+        """
+        return self._quality.get()
 
     def segmentation(self) -> Segmentation:
         """The segments of people, if the feature service still has every column that they read.

@@ -543,6 +543,36 @@ class TagsDocument(Document):
     )
 
 
+class ModelSummary(Document):
+    """A model that was trained."""
+
+    version: str = Field(examples=["20260301T101500Z"])
+    created_at: datetime
+    feature_service: str = Field(description="What it reads.", examples=["retrieval_v1"])
+    encoder: str | None = Field(description="Of the history.", examples=["mean"])
+    lake_snapshot: int | None = Field(description="Of the lake that it learned from.")
+    is_current: bool = Field(description="Whether it serves.")
+    ndcg_at_10: float | None = Field(
+        description="In its test window; null where it was not measured.", examples=[0.049]
+    )
+    best_baseline: str | None = Field(examples=["EASE, last 3 items, penalty 1000"])
+    best_baseline_ndcg_at_10: float | None = Field(examples=[0.044])
+
+
+class ModelsDocument(Document):
+    """All models that were trained here, the latest first."""
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    current: str | None = Field(description="The one that serves.")
+    models: list[ModelSummary]
+
+
+class ChooseModel(Document):
+    """The model that shall serve."""
+
+    version: str = Field(min_length=1, max_length=128, examples=["20260301T101500Z"])
+
+
 class PersonSeen(Document):
     """Somebody who can be asked for."""
 

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from profilestore.errors import InputError, ProfilestoreError
 from serving.deployment import Deployment
 from serving.documents import FieldProblem, MissingPart, Problem
+from serving.models import UnknownModelError
 from serving.pages.views import problem_page
 from serving.profile import UnknownUserError
 from serving.telemetry.requests import route_of
@@ -48,6 +49,9 @@ UNKNOWN_USER = Kind(
     "unknown-user", 404, "Unknown user", "Nothing is known of a person of that pseudonym."
 )
 UNKNOWN_ITEM = Kind("unknown-item", 404, "Unknown item", "The model has no item of that name.")
+UNKNOWN_MODEL = Kind(
+    "unknown-model", 404, "Unknown model", "No model of that version was trained here."
+)
 NOT_FOUND = Kind("not-found", 404, "Not found", "There is no such address here.")
 METHOD_NOT_ALLOWED = Kind(
     "method-not-allowed", 405, "Method not allowed", "The address exists, with other methods."
@@ -56,6 +60,7 @@ TOO_LARGE = Kind("too-large", 413, "Too large", "The body has more than is taken
 NO_JSON = Kind(
     "no-json", 415, "No JSON", "A body is JSON, and says so: `Content-Type: application/json`."
 )
+NO_FORM = Kind("no-form", 415, "No form", "What a page sends is a form.")
 INVALID_REQUEST = Kind(
     "invalid-request", 422, "Invalid request", "A parameter is not what it has to be: see `errors`."
 )
@@ -91,10 +96,12 @@ KINDS = (
     FORBIDDEN,
     UNKNOWN_USER,
     UNKNOWN_ITEM,
+    UNKNOWN_MODEL,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     TOO_LARGE,
     NO_JSON,
+    NO_FORM,
     INVALID_REQUEST,
     TOO_MANY,
     INTERNAL,
@@ -135,6 +142,9 @@ def install(app: FastAPI, deployment: Deployment) -> None:
     def unknown_item(request: Request, error: UnknownItemError) -> Response:
         return _answer(request, UNKNOWN_ITEM, str(error))
 
+    def unknown_model(request: Request, error: UnknownModelError) -> Response:
+        return _answer(request, UNKNOWN_MODEL, str(error))
+
     def input_error(request: Request, error: InputError) -> Response:
         return _answer(request, INVALID_REQUEST, str(error))
 
@@ -168,6 +178,7 @@ def install(app: FastAPI, deployment: Deployment) -> None:
         ProblemError: problem,
         UnknownUserError: unknown_user,
         UnknownItemError: unknown_item,
+        UnknownModelError: unknown_model,
         InputError: input_error,
         ProfilestoreError: not_ready,
         RequestValidationError: invalid,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import FastAPI, Query
 
+from profilestore.settings import Settings
 from serving import problems
 from serving.access import Client, Gate
 from serving.access.gate import PROBLEMS as REFUSALS
@@ -15,8 +16,10 @@ from serving.access.purposes import check_service, purpose_for
 from serving.blocks.known import SERVICE
 from serving.deployment import Deployment
 from serving.documents import (
+    ChooseModel,
     LikeItem,
     LikeUser,
+    ModelsDocument,
     PeopleDocument,
     PersonSeen,
     ProfileDocument,
@@ -27,6 +30,7 @@ from serving.documents import (
     WhyDocument,
 )
 from serving.items import READS as ITEMS
+from serving.models import choose, models_document
 from serving.parameters import AsOf, Fields, ItemId, Kind, Purpose, UserId
 from serving.people import READS as PEOPLE
 from serving.popularity import READS as POPULARITY
@@ -52,6 +56,35 @@ _RECOMMENDATIONS = (
     POPULARITY,
     ITEMS,
 )
+
+
+def add_model_routes(app: FastAPI, settings: Settings, served: Deployment, gate: Gate) -> None:
+    """Add the routes that list models and choose the one that serves."""
+
+    @app.get(
+        "/v1/models",
+        tags=["models"],
+        summary="What models there are",
+        dependencies=[gate.needs("models:read")],
+        responses=problems.described(*REFUSALS),
+    )
+    def models() -> ModelsDocument:
+        """Every model that was trained here, what it reached, and which one serves."""
+        return models_document(settings)
+
+    @app.post(
+        "/v1/models/current",
+        tags=["models"],
+        summary="Serve another model",
+        dependencies=[gate.needs("models:write")],
+        responses=problems.described(
+            *REFUSALS, problems.UNKNOWN_MODEL, problems.INVALID_REQUEST, problems.NOT_READY
+        ),
+    )
+    def choose_model(asked: ChooseModel) -> ModelsDocument:
+        """It is read whole first; a torn one leaves the one before in use. From the next request on
+        it answers; those that run are answered by the one before."""
+        return choose(settings, served, asked.version)
 
 
 def add_profile_routes(

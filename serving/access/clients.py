@@ -18,6 +18,8 @@ SCOPES: Mapping[str, str] = {
     "events:write": "tell what people did",
     "features:read": "features by name, as from Feast's own server",
     "features:write": "write features to the online store",
+    "models:read": "which models there are, what they reached, and how good the data is",
+    "models:write": "choose the model that serves",
     "metrics:read": "how the service fares",
 }
 """What a client may be let do."""

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from profilestore.tags import EVIDENCE
 from serving import wording
 from serving.documents import FieldsBlock
+from serving.pages.charts import series
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -127,6 +128,7 @@ def _environment() -> Environment:
         value_and_unit=wording.value_and_unit,
         value_text=wording.value_text,
         tag_rows=tag_rows,
+        series=series,
         clock_sentence=wording.clock_sentence,
         style_url=static_url("style.css"),
         search_url=static_url("search.js"),

@@ -211,6 +211,8 @@ class TestOpenApi:
             "/v1/tags",
             "/v1/users",
             "/v1/events",
+            "/v1/models",
+            "/v1/models/current",
             "/get-online-features",
             "/search",
             "/retrieve-online-documents",

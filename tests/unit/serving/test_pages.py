@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from typing import ClassVar
 
 import pytest
 
+from profilestore.quality import MartQuality, Quality, RawFile, Rejection
 from serving.documents import FieldsBlock, FieldValue, ModelSource, ViewSource
+from serving.pages.charts import by_hour, columns, fifths, over_time, series
 from serving.pages.rendering import emblem, prose, static_url, tag_rows, type_text
+
+WHY, COMPARE = "/users/u-ann/why/i7", "/compare?a=u-ann&b=u-bob"
 
 
 class Outline(HTMLParser):
@@ -23,8 +30,9 @@ class Outline(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        is_sent = ("method", "post") in attrs
         for name, value in attrs:
-            if name in ("href", "src", "action"):
+            if name in ("href", "src", "action") and not is_sent:
                 self.addresses.append(value or "")
             elif name == "id":
                 self.ids.append(value or "")
@@ -35,7 +43,18 @@ class Outline(HTMLParser):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/?q=u", "/users/u-ann", "/users/u-bob", "/tags", "/tags?kind=brands", "/docs"]
+    "path",
+    [
+        "/",
+        "/?q=u",
+        "/users/u-ann",
+        "/users/u-bob",
+        WHY,
+        COMPARE,
+        "/tags",
+        "/tags?kind=brands",
+        "/docs",
+    ],
 )
 def test_pages_need_nothing_from_elsewhere(client, path: str) -> None:
     answer = client.get(path)
@@ -46,13 +65,15 @@ def test_pages_need_nothing_from_elsewhere(client, path: str) -> None:
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("path", ["/", "/users/u-ann", "/tags", "/docs"])
+@pytest.mark.parametrize("path", ["/", "/users/u-ann", WHY, COMPARE, "/models", "/tags", "/docs"])
 def test_links_and_labels_lead_somewhere(client, path: str) -> None:
     page = Outline(client.get(path).text)
     assert len(page.ids) == len(set(page.ids))
     assert set(page.referred) <= set(page.ids)
     for address in page.addresses:
-        if address.startswith("#"):
+        if address == "/data":  # which nothing was built for
+            assert client.get(address).status_code == 503
+        elif address.startswith("#"):
             assert address[1:] in page.ids
         else:
             assert client.get(address).status_code == 200, address
@@ -238,3 +259,135 @@ def test_an_emblem_is_the_same_for_one_and_another_for_another() -> None:
 def test_static_files_change_their_address_with_their_content(client) -> None:
     assert re.fullmatch(r"/static/style\.css\?v=[0-9a-f]{10}", static_url("style.css"))
     assert client.get(static_url("style.css")).headers["content-type"].startswith("text/css")
+
+
+def test_why_adds_up(client) -> None:
+    """The page says what the document says."""
+    document = client.get("/v1/recommendations/u-ann/i7/why").json()
+    html = client.get(WHY).text
+    assert "Why Film 7?" in html
+    assert f"{document['lead'] - document['lead_of_nobody']:+.2f}" in html
+    shown = [float(one) for one in re.findall(r'"share">([+-][\d.]+)<', html)]
+    rest = [float(one) for one in re.findall(r"Everything else: ([+-][\d.]+)\.<", html)]
+    total = document["lead"] - document["lead_of_nobody"]
+    assert sum(shown) + sum(rest) == pytest.approx(total, abs=0.0006 * (len(shown) + 1))
+    assert client.get("/users/u-ann/why/gone").status_code == 404
+    assert 'href="/users/u-ann/why/i28"' in client.get("/users/u-ann").text
+
+
+def test_two_people_side_by_side(client, store) -> None:
+    store.put("u-bob", "user_history", {"item_ids": ["i30"], "event_types": ["view"]})
+    html = client.get(COMPARE).text
+    assert "1 of their recent items are the same" in html
+    assert "Film 30" in html
+    assert "75.0%" in html
+    assert client.get("/compare?a=u-ann&b=u-gone").status_code == 404
+    assert client.get("/compare?a=<b>").status_code == 422
+    asked = client.get("/compare?a=u-ann").text
+    assert 'value="u-ann"' in asked
+
+
+class TestTelling:
+    """An event told on the page, without a script."""
+
+    OURS: ClassVar = {"sec-fetch-site": "same-origin"}
+
+    def send(self, client, headers=None, **fields: str):
+        sent = {"event_id": "e-1", "event_type": "rating", "item_id": "i5", "value": "4.5"}
+        body = {**sent, **fields}
+        return client.post("/users/u-ann/events", data=body, headers=headers or self.OURS)
+
+    def test_the_form_leads_to_the_profile_that_knows_it(self, client, settings) -> None:
+        html = client.get("/users/u-ann").text
+        (event_id,) = re.findall(r'name="event_id" value="(\w+)"', html)
+        assert re.search(r'<option value="i28">Film 28</option>', html)
+        answer = self.send(client, event_id=event_id)
+        assert answer.status_code == 303
+        location = answer.headers["location"]
+        assert location.startswith("/users/u-ann?told=")
+        assert "before=i28%2C" in location
+        (line,) = [
+            line
+            for file in (settings.live / "events").glob("*.jsonl")
+            for line in file.read_text().splitlines()
+        ]
+        assert json.loads(line)["item_id"] == "i5"
+        assert json.loads(line)["value"] == "4.5"
+        shown = client.get(location.partition("#")[0])
+        assert shown.status_code == 200
+        assert 'role="status"' in shown.text
+        again = self.send(client, event_id=event_id)
+        assert again.status_code == 303, "a double click is one event"
+
+    def test_what_is_new_is_marked(self, client) -> None:
+        path = "/users/u-ann?told=accepted&before=i28%2Ci27"
+        html = client.get(path).text
+        assert html.count('<span class="new">') == 8
+        assert "new</span>" not in client.get("/users/u-ann").text
+
+    def test_another_sites_form_is_refused(self, client) -> None:
+        for headers in (
+            {"sec-fetch-site": "cross-site"},
+            {"sec-fetch-site": "same-site"},
+            {"origin": "https://other.example"},
+            {"origin": "null"},
+            {"x": "no origin at all"},
+        ):
+            refused = self.send(client, {**headers, "accept": "text/html"})
+            assert refused.status_code == 403
+        assert self.send(client, {"origin": "http://testserver"}).status_code == 303
+
+    def test_a_mistake_is_said_on_a_page(self, client) -> None:
+        for fields, said in (
+            ({"event_type": "Rating!"}, "event_type"),
+            ({"value": "many"}, "value"),
+            ({"event_id": ""}, "event_id"),
+        ):
+            headers = {**self.OURS, "accept": "text/html"}
+            answer = self.send(client, headers, **fields)
+            assert answer.status_code == 422
+            assert said in answer.text
+            assert "<html" in answer.text
+        long = self.send(client, value="1" * 20_000)
+        assert long.status_code == 413
+
+
+def test_the_data_page_says_where_rows_went(client, settings) -> None:
+    missing = client.get("/data", headers={"accept": "text/html"})
+    assert missing.status_code == 503
+    assert "make build" in missing.text
+    Quality(
+        at=datetime(2026, 3, 1, 12, tzinfo=UTC),
+        lake_snapshot=7,
+        passed=3,
+        warned=1,
+        files=[RawFile("web", "<events>.jsonl", 1000, 997, 3)],
+        rejections=[Rejection("web", "time_too_early", 3)],
+        marts=[MartQuality("user_activity", 12_345, 3, 1)],
+    ).write(settings)
+    html = client.get("/data").text
+    for said in ("snapshot 7", "3 tests passed, 1 warned", "&lt;events&gt;.jsonl", "997"):
+        assert said in html
+    assert "Time too early" in html
+    assert "12,345" in html
+
+
+def test_charts_say_what_they_show() -> None:
+    """Heights follow the values, and the words name them."""
+    drawn = columns([("a", 1.0), ("b", 4.0), ("<c>", 0.0)], "Some & others")
+    heights = [float(one) for one in re.findall(r'height="([\d.]+)" rx', drawn)]
+    assert heights[1] == 4 * heights[0] == 48
+    assert heights[2] < heights[0]
+    assert 'aria-label="Some &amp; others"' in drawn
+    assert "<title>&lt;c&gt;: 0</title>" in drawn
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    spread = over_time([now - timedelta(days=n) for n in (24, 12, 12, 0)], now)
+    counts = [int(one) for one in re.findall(r": (\d)</title>", spread)]
+    assert (counts[0], counts[12], counts[23], sum(counts)) == (1, 2, 1, 4)
+    assert over_time([now], now).count("<rect") == 24
+    assert "2026-02-28 23:30" in over_time([now - timedelta(hours=12), now], now)
+    assert series([1, None, 3.5, 0, 0, 0, 0]).count("<rect") == 7
+    for other in ([1, 2], ["a"] * 9, None, "text", 5):
+        assert series(other) is None
+    assert "most of them at 03:00" in by_hour([0, None, 1, 5, *[0] * 20])
+    assert fifths(1, 3, 5).count('"fill"') == 9

@@ -37,6 +37,9 @@ NEEDS = {
     "GET /people": "profiles:read",
     "GET /users/{user_id}": "profiles:read",
     "GET /tags": "profiles:read",
+    "GET /compare": "profiles:read",
+    "GET /users/{user_id}/why/{item_id}": "recommendations:read",
+    "POST /users/{user_id}/events": "events:write",
     "GET /v1/recommendations/{user_id}": "recommendations:read",
     "GET /v1/recommendations/{user_id}/{item_id}/why": "recommendations:read",
     "POST /v1/similar/items": "recommendations:read",
@@ -47,6 +50,12 @@ NEEDS = {
     "POST /push": "features:write",
     "POST /write-to-online-store": "features:write",
     "GET /metrics": "metrics:read",
+    "GET /v1/models": "models:read",
+    "GET /models": "models:read",
+    "GET /models/{version}/report/{name}": "models:read",
+    "GET /data": "models:read",
+    "POST /v1/models/current": "models:write",
+    "POST /models/current": "models:write",
 }
 
 
@@ -71,13 +80,15 @@ def declare(deploy: Any, settings: Settings) -> Declare:
     return make
 
 
+OURS = {"content-type": "application/json", "sec-fetch-site": "same-origin"}
+
+
 def send(client: TestClient, name: str, **headers: str) -> Any:
     method, path = name.split()
+    path += "?a=u-ann&b=u-bob" if path == "/compare" else ""
     path = path.replace("{user_id}", "u-ann").replace("{item_id}", "i7")
     body = {"content": b"{}"} if method == "POST" else {}
-    return client.request(
-        method, path, headers={"content-type": "application/json", **headers}, **body
-    )
+    return client.request(method, path, headers=OURS | headers, **body)
 
 
 KEY = {"X-API-Key": "the key"}
