@@ -5,9 +5,14 @@
 } -%}
 {#- What enters at a full hour leaves at one. -#}
 {%- set grains = dict(window_grains(windows), **{'1h': 'hour'}) -%}
-with windowed as (
+with events as (
+    select * from {{ ref('int_item_events') }}
+    where {{ is_in_group('item_id') }}
+),
+
+windowed as (
     {{ exact_windows(
-        relation=ref('int_item_events'),
+        relation='events',
         entity='item_id',
         windows=windows,
         sums={

@@ -1,7 +1,12 @@
 {%- set windows = {'1d': '1 day', '7d': '7 days', '30d': '30 days', '90d': '90 days'} -%}
-with windowed as (
+with events as (
+    select * from {{ ref('int_user_events') }}
+    where {{ is_in_group('user_id') }}
+),
+
+windowed as (
     {{ exact_windows(
-        relation=ref('int_user_events'),
+        relation='events',
         entity='user_id',
         windows=windows,
         sums={

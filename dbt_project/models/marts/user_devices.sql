@@ -17,6 +17,7 @@ with events as (
     from {{ ref('int_user_events') }}
     where
         (device_class is not null or client_id is not null)
+        and {{ is_in_group('user_id') }}
         {%- if is_incremental() %}
         and {{ of_touched('user_id') }}
         {%- endif %}

@@ -3,9 +3,11 @@
 {%- set totals = windowed_totals(['sessions', 'lengths', 'depths'], suffixes) -%}
 with events as (
     select * from {{ ref('int_user_events') }}
-    {%- if is_incremental() %}
-    where {{ of_touched('user_id') }}
-    {%- endif %}
+    where
+        {{ is_in_group('user_id') }}
+        {%- if is_incremental() %}
+        and {{ of_touched('user_id') }}
+        {%- endif %}
 ),
 
 people as (
