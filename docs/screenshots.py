@@ -1,4 +1,4 @@
-"""Pictures of the web page for README.md: `make screenshots`."""
+"""Pictures of the web pages for README.md and docs/serving.md: `make screenshots`."""
 
 from __future__ import annotations
 
@@ -46,6 +46,21 @@ def main() -> None:
         page.locator("a[href^='/users/']").first.click()
         page.wait_for_load_state()
         page.screenshot(path=PICTURES / "profile.png", full_page=True)
+        page.get_by_role("link", name="Why").first.click()
+        page.wait_for_load_state()
+        page.screenshot(path=PICTURES / "why.png")
+        page.goto(f"{address[0]}/")
+        people = page.locator("a[href^='/users/']").evaluate_all(
+            "links => links.map(link => link.getAttribute('href').split('/').pop())"
+        )
+        for name, path in {
+            "compare": f"/compare?a={people[0]}&b={people[1]}",
+            "models": "/models",
+            "data": "/data",
+            "tags": "/tags",
+        }.items():
+            page.goto(f"{address[0]}{path}")
+            page.screenshot(path=PICTURES / f"{name}.png")
         context.close()
         service.terminate()
         service.stdout.read()

@@ -15,14 +15,17 @@ from typing import Any, Literal
 
 import orjson
 import pandas as pd
-from feast.data_source import PushMode
-from feast.errors import FeastError
-from feast.feature_server_utils import convert_response_to_dict
 
 from profilestore.errors import InputError
-from profilestore.feature_store import FeatureStore
-from profilestore.online_store import LMDBOnlineStore
+from profilestore.feature_store import FeatureStore, without_typeguard
 from profilestore.settings import Settings
+
+with without_typeguard():
+    from feast.data_source import PushMode
+    from feast.errors import FeastError
+    from feast.feature_server_utils import convert_response_to_dict
+
+    from profilestore.online_store import LMDBOnlineStore
 
 Columns = Mapping[str, list[Any]]
 PushTo = Literal["online", "offline", "online_and_offline"]

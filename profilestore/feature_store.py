@@ -23,7 +23,7 @@ from profilestore.tags import Tags, count_holders, tag_columns
 
 
 @contextmanager
-def _without_typeguard() -> Iterator[None]:
+def without_typeguard() -> Iterator[None]:
     """Feast decorates its classes with typeguard's run-time checks, and instruments them while it
     is imported: two thirds of the three seconds that takes. A service has to be ready in less, and
     what we pass to Feast is checked by mypy and by our tests."""
@@ -35,7 +35,7 @@ def _without_typeguard() -> Iterator[None]:
         typeguard.typechecked = checked
 
 
-with _without_typeguard():
+with without_typeguard():
     import feast
     from feast.errors import FeastObjectNotFoundException, FeatureViewNotFoundException
     from feast.feature_view import FeatureView

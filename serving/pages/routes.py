@@ -167,6 +167,11 @@ def add_page_routes(
         """How good the data is."""
         return data_page(served.quality())
 
+    @app.get("/favicon.ico", include_in_schema=False)
+    def icon() -> Response:
+        """What a browser asks for on a page that names no icon."""
+        return RedirectResponse("/static/icon.svg", 301)
+
     @app.get("/docs", include_in_schema=False)
     def docs() -> Response:
         return docs_page(app.openapi(), problems.KINDS)

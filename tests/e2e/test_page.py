@@ -299,6 +299,21 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
         browser.close()
 
 
+def pages_of(client: httpx.Client, user_id: str) -> list[str]:
+    """The pages that are about somebody, and those about model and data."""
+    people = client.get("/v1/users?limit=2").json()["users"]
+    best = client.get(f"/v1/recommendations/{user_id}").json()["recommendations"]["items"][0]
+    return [
+        f"/users/{user_id}",
+        f"/users/{user_id}/why/{best['item_id']}",
+        "/compare",
+        f"/compare?a={people[0]['user_id']}&b={people[1]['user_id']}",
+        "/tags",
+        "/models",
+        "/data",
+    ]
+
+
 def expect_whole_profile(page: Page, client: httpx.Client) -> None:
     """What the page shows is what the service says of the person."""
     user_id = page.url.rsplit("/", 1)[1]
@@ -327,7 +342,7 @@ class TestPages:
         self, browser: Browser, service: Service, client: httpx.Client, user_id: str, viewport
     ) -> None:
         page = browser.open(viewport=viewport)
-        for path in ("/", "/docs", f"/users/{user_id}", "/"):
+        for path in ("/", "/docs", *pages_of(client, user_id), "/"):
             page.goto(service.url + path)
             width = page.evaluate("document.documentElement.scrollWidth")
             assert width <= viewport["width"], f"{path} scrolls sideways"
@@ -371,9 +386,110 @@ class TestPages:
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_text_stands_out_from_its_ground(
-        self, browser: Browser, service: Service, user_id: str, scheme: str
+        self,
+        browser: Browser,
+        service: Service,
+        client: httpx.Client,
+        user_id: str,
+        scheme: str,
     ) -> None:
         page = browser.open(viewport=DESKTOP, color_scheme=scheme)
-        for path in ("/", f"/users/{user_id}", "/docs", "/users/u-nobody"):
+        for path in ("/", *pages_of(client, user_id), "/docs", "/users/u-nobody"):
             page.goto(service.url + path)
-            assert page.evaluate(POOR_CONTRAST) == []
+            assert page.evaluate(POOR_CONTRAST) == [], path
+
+    def test_what_can_be_used_has_a_name(
+        self, browser: Browser, service: Service, client: httpx.Client, user_id: str
+    ) -> None:
+        page = browser.open(viewport=DESKTOP)
+        for path in ("/", *pages_of(client, user_id)):
+            page.goto(service.url + path)
+            for role in ("button", "link", "textbox", "combobox", "img"):
+                for one in page.get_by_role(role).all():
+                    assert page.get_by_role(role, name=re.compile(r"\S")).and_(one).count() == 1, (
+                        *(path, role, one.inner_html()),
+                    )
+            assert page.get_by_role("heading", level=1).count() == 1
+
+    def test_from_a_recommendation_to_its_reasons_and_back(
+        self, browser: Browser, service: Service, client: httpx.Client, user_id: str
+    ) -> None:
+        page = browser.open(viewport=DESKTOP)
+        page.goto(f"{service.url}/users/{user_id}")
+        best = client.get(f"/v1/recommendations/{user_id}").json()["recommendations"]["items"][0]
+        page.get_by_role("link", name=f"Why {best['title']}?", exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(f"Why {best['title']}?")
+        why = client.get(f"/v1/recommendations/{user_id}/{best['item_id']}/why").json()
+        strongest = why["contributions"][0]
+        first = page.locator(".reasons li").first
+        expect(first.locator(".title")).to_have_text(strongest["text"])
+        expect(first.locator("code")).to_have_text(f"{strongest['view']}.{strongest['feature']}")
+        page.get_by_role("link", name="Back to the profile").click()
+        page.wait_for_url(f"**/users/{user_id}")
+
+    def test_compare_from_a_profile(
+        self, browser: Browser, service: Service, client: httpx.Client, user_id: str
+    ) -> None:
+        page = browser.open(viewport=DESKTOP)
+        page.goto(f"{service.url}/users/{user_id}")
+        other = next(
+            one["user_id"]
+            for one in client.get("/v1/users?limit=5").json()["users"]
+            if one["user_id"] != user_id
+        )
+        page.get_by_label("Compare with").fill(other)
+        page.get_by_role("button", name="Compare").click()
+        page.wait_for_url("**/compare?*")
+        for one in (user_id, other):
+            expect(page.get_by_role("link", name=one)).to_be_visible()
+        for row in ("Events, 7 d", "Last seen"):
+            expect(page.get_by_role("row", name=row)).to_be_visible()
+
+    def test_the_model_and_the_data_can_be_looked_at(
+        self, browser: Browser, service: Service, client: httpx.Client
+    ) -> None:
+        page = browser.open(viewport=DESKTOP)
+        page.goto(service.url)
+        page.get_by_role("link", name="Models").click()
+        (model,) = client.get("/v1/models").json()["models"]
+        expect(
+            page.locator(".bars li").filter(has_text="two-tower").locator(".share")
+        ).to_have_text(f"{model['ndcg_at_10']:.4f}")
+        page.get_by_role("link", name="The whole report").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text(model["version"])
+        plots = page.locator("img")
+        assert plots.count() >= 5
+        for plot in plots.all():
+            assert plot.evaluate("one => one.naturalWidth") > 100
+        page.goto(f"{service.url}/data")
+        row = page.get_by_role("row", name="ratings.parquet").get_by_role("cell")
+        assert row.all_inner_texts()[2:] == ["100,004", "100,004", "0"]
+        assert browser.said == []
+
+    def test_an_event_is_told_and_the_profile_knows_it(
+        self, browser: Browser, demo_home: Path, user_id: str, tmp_path: Path
+    ) -> None:
+        """By keyboard and without scripts; in a copy, for others read the demo."""
+        home = tmp_path / "home"
+        shutil.copytree(demo_home, home)
+        with started(home) as running, httpx.Client(base_url=running.url, timeout=60) as client:
+            page = browser.open(viewport=DESKTOP, java_script_enabled=False)
+            page.goto(f"{running.url}/users/{user_id}")
+            before = client.get(f"/v1/profiles/{user_id}").json()
+            best = before["recommendations"]["items"][0]
+            page.get_by_label("To which item").fill(best["item_id"])
+            page.get_by_label("Value, if it has one").fill("5")
+            page.keyboard.press("Enter")
+            page.wait_for_url("**told=accepted**")
+            expect(page.get_by_role("status")).to_contain_text("The event is taken")
+            expect(page.locator("#block-history li .title").first).to_have_text(best["title"])
+            titles = page.locator("#block-recommendations .title").all_inner_texts()
+            assert best["title"] not in titles
+            new = page.locator("#block-recommendations .new").count()
+            known = {item["title"] for item in before["recommendations"]["items"]}
+            assert new == sum(title.removesuffix(" new") not in known for title in titles) >= 1
+            after = client.get(f"/v1/profiles/{user_id}").json()
+            assert after["history"]["items"][0]["item_id"] == best["item_id"]
+            page.get_by_label("What was done").fill("Rating!")
+            page.get_by_role("button", name="Tell").click()
+            assert "told=accepted" in page.url, "the browser keeps what it can see is wrong"

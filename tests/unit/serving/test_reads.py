@@ -21,7 +21,7 @@ READ_NO_FEATURE = {
     *("/v1/events", "/users/{user_id}/events", "/data"),
     *("/v1/models", "/v1/models/current", "/models", "/models/current"),
     "/models/{version}/report/{name}",
-    *("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"),
+    *("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/favicon.ico"),
 }
 # They read what whoever asks names.
 READ_ANYTHING = {

@@ -27,7 +27,7 @@ from serving.app import create_app
 Declare = Callable[..., TestClient]
 
 # Whoever it is may know these: nothing of a person is in them.
-FREE = {"/healthz", "/readyz", "/health", "/docs", "/openapi.json"}
+FREE = {"/healthz", "/readyz", "/health", "/docs", "/openapi.json", "/favicon.ico"}
 NEEDS = {
     "GET /v1/profiles/{user_id}": "profiles:read",
     "GET /v1/users": "profiles:read",
@@ -119,7 +119,7 @@ def test_a_route_needs_a_client_and_its_scope(declare: Declare, name: str) -> No
         assert scope in refused.json()["detail"]
 
 
-@pytest.mark.parametrize("path", sorted(FREE - {"/health"}))
+@pytest.mark.parametrize("path", sorted(FREE - {"/health", "/favicon.ico"}))
 def test_what_is_free(declare: Declare, path: str) -> None:
     assert declare().get(path).status_code == 200
 
