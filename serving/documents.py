@@ -465,6 +465,42 @@ class WhyDocument(Document):
     contributions: list[Contribution] = Field(description="Those that move it most, first.")
 
 
+class ScoreWhyDocument(Document):
+    """Why a person has a score.
+
+    The points of all contributions add up to `on_scale` less `on_scale_of_nobody`.
+    """
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    asked_at: datetime
+    user_id: str = Field(examples=[_PSEUDONYM])
+    score: str = Field(examples=["churn_7d"])
+    source: ModelSource
+    value: float = Field(description="As in the profile.", examples=[0.41])
+    scale: Literal["log-odds", "amount"] = Field(
+        description="On which points add up: the log-odds of a probability, or the amount itself."
+    )
+    on_scale: float = Field(examples=[-0.36])
+    on_scale_of_nobody: float = Field(
+        description="What it would be for somebody of whom nothing is known.", examples=[0.2]
+    )
+    contributions: list[Contribution] = Field(description="Those that move it most, first.")
+
+
+class TagWhyDocument(Document):
+    """The events behind a person's interest."""
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    asked_at: datetime
+    user_id: str = Field(examples=[_PSEUDONYM])
+    tag: InterestTag
+    source: ViewSource | ModelSource
+    meaning: str | None = Field(description="What dbt says of the score.")
+    events: list[HistoryItem] = Field(
+        description="Those of `tag.event_count` that the history still has, newest first."
+    )
+
+
 class SimilarUser(Document):
     """Somebody who is like somebody."""
 

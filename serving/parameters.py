@@ -22,6 +22,18 @@ ItemId = Annotated[
     str, Path(description="An item of the model.", min_length=1, max_length=256, examples=["318"])
 ]
 
+ScoreName = Annotated[
+    str,
+    Path(
+        description="A score of the profile.", min_length=1, max_length=128, examples=["churn_7d"]
+    ),
+]
+
+Category = Annotated[
+    str,
+    Path(description="An interest.", min_length=1, max_length=256, examples=["Drama"]),
+]
+
 Fields = Annotated[
     str | None,
     Query(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -20,7 +20,7 @@ from serving.models import UnknownModelError
 from serving.pages.views import problem_page
 from serving.profile import UnknownUserError
 from serving.telemetry.requests import route_of
-from serving.why import UnknownItemError
+from serving.why import UnknownItemError, UnknownScoreError, UnknownTagError
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger("profilestore.serving")
@@ -49,6 +49,8 @@ UNKNOWN_USER = Kind(
     "unknown-user", 404, "Unknown user", "Nothing is known of a person of that pseudonym."
 )
 UNKNOWN_ITEM = Kind("unknown-item", 404, "Unknown item", "The model has no item of that name.")
+UNKNOWN_SCORE = Kind("unknown-score", 404, "Unknown score", "The model has no such score.")
+UNKNOWN_TAG = Kind("unknown-tag", 404, "Unknown tag", "The person has no such tag.")
 UNKNOWN_MODEL = Kind(
     "unknown-model", 404, "Unknown model", "No model of that version was trained here."
 )
@@ -96,6 +98,8 @@ KINDS = (
     FORBIDDEN,
     UNKNOWN_USER,
     UNKNOWN_ITEM,
+    UNKNOWN_SCORE,
+    UNKNOWN_TAG,
     UNKNOWN_MODEL,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
@@ -136,17 +140,8 @@ def install(app: FastAPI, deployment: Deployment) -> None:
             request, error.kind, error.detail, missing=error.missing, headers=error.headers
         )
 
-    def unknown_user(request: Request, error: UnknownUserError) -> Response:
-        return _answer(request, UNKNOWN_USER, str(error))
-
-    def unknown_item(request: Request, error: UnknownItemError) -> Response:
-        return _answer(request, UNKNOWN_ITEM, str(error))
-
-    def unknown_model(request: Request, error: UnknownModelError) -> Response:
-        return _answer(request, UNKNOWN_MODEL, str(error))
-
-    def input_error(request: Request, error: InputError) -> Response:
-        return _answer(request, INVALID_REQUEST, str(error))
+    def of_kind(kind: Kind) -> Callable[[Request, Exception], Response]:
+        return lambda request, error: _answer(request, kind, str(error))
 
     def not_ready(request: Request, error: ProfilestoreError) -> Response:
         return _answer(request, NOT_READY, str(error), missing=deployment.missing())
@@ -176,10 +171,12 @@ def install(app: FastAPI, deployment: Deployment) -> None:
 
     handlers: dict[type[Exception], Any] = {
         ProblemError: problem,
-        UnknownUserError: unknown_user,
-        UnknownItemError: unknown_item,
-        UnknownModelError: unknown_model,
-        InputError: input_error,
+        UnknownUserError: of_kind(UNKNOWN_USER),
+        UnknownItemError: of_kind(UNKNOWN_ITEM),
+        UnknownScoreError: of_kind(UNKNOWN_SCORE),
+        UnknownTagError: of_kind(UNKNOWN_TAG),
+        UnknownModelError: of_kind(UNKNOWN_MODEL),
+        InputError: of_kind(INVALID_REQUEST),
         ProfilestoreError: not_ready,
         RequestValidationError: invalid,
         HTTPException: http,

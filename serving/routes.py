@@ -24,14 +24,16 @@ from serving.documents import (
     PersonSeen,
     ProfileDocument,
     RecommendationsDocument,
+    ScoreWhyDocument,
     SimilarItemsDocument,
     SimilarUsersDocument,
     TagsDocument,
+    TagWhyDocument,
     WhyDocument,
 )
 from serving.items import READS as ITEMS
 from serving.models import choose, models_document
-from serving.parameters import AsOf, Fields, ItemId, Kind, Purpose, UserId
+from serving.parameters import AsOf, Category, Fields, ItemId, Kind, Purpose, ScoreName, UserId
 from serving.people import READS as PEOPLE
 from serving.popularity import READS as POPULARITY
 from serving.popularity import Popularity
@@ -46,7 +48,7 @@ from serving.similar import USERS as SIMILAR_USERS
 from serving.similar import similar_items, similar_users
 from serving.tags import READS as TAGS
 from serving.tags import tags_document
-from serving.why import why
+from serving.why import why, why_score, why_tag
 
 # Who is known, and what they turned to, is looked up as the profile shows it; nobody else knows
 # them, so they get what most turn to.
@@ -54,6 +56,11 @@ _RECOMMENDATIONS = (
     Reads(SERVICE, names_items),
     MODEL,
     POPULARITY,
+    ITEMS,
+)
+# The interests, and the events that the history has of them.
+_OF_TAGS = (
+    Reads(SERVICE, lambda feature: feature.view in ("user_interests", "user_history")),
     ITEMS,
 )
 
@@ -176,6 +183,48 @@ def add_profile_routes(
         """
         model_for(client)
         return why(served, user_id, item_id, asked_at=datetime.now(UTC))
+
+    @app.get(
+        "/v1/scores/{user_id}/{score}/why",
+        tags=["profiles"],
+        summary="Why a person has a score",
+        responses=problems.described(
+            *REFUSALS,
+            problems.UNKNOWN_USER,
+            problems.UNKNOWN_SCORE,
+            problems.INVALID_REQUEST,
+            problems.NOT_READY,
+        ),
+    )
+    @reads(MODEL, ITEMS)
+    def explain_score(
+        user_id: UserId, score: ScoreName, client: Client = profiles
+    ) -> ScoreWhyDocument:
+        """Each item of the history and each feature, with how much it raises the score: on the
+        scale of log-odds, where points add up, or of amounts."""
+        model_for(client)
+        return why_score(served, user_id, score, asked_at=datetime.now(UTC))
+
+    @app.get(
+        "/v1/profiles/{user_id}/interests/{category:path}/why",
+        tags=["profiles"],
+        summary="Why a person has a tag",
+        responses=problems.described(
+            *REFUSALS,
+            problems.UNKNOWN_USER,
+            problems.UNKNOWN_TAG,
+            problems.INVALID_REQUEST,
+            problems.NOT_READY,
+        ),
+    )
+    @reads(*_OF_TAGS)
+    def explain_tag(
+        user_id: UserId, category: Category, client: Client = profiles
+    ) -> TagWhyDocument:
+        """The tag with its evidence, and the events behind it that the history still has."""
+        if client.purposes is not None:
+            check_service(client, served.store().purposes(), SERVICE)
+        return why_tag(served, user_id, category, asked_at=datetime.now(UTC))
 
     @app.post(
         "/v1/similar/users",

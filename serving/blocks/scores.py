@@ -12,7 +12,7 @@ from serving.blocks.model import Model
 from serving.documents import Score, ScoreCalibration, ScoresBlock
 
 # Who does not come back is lost: a head that foretells the one tells the other.
-_RETURNS, _CHURN = "returns_", "churn_"
+RETURNS, CHURN = "returns_", "churn_"
 _METHODS = {
     "binary": "logistic on the logit (Platt), fitted on the validation window",
     "category": "temperature on the logits, fitted on the validation window",
@@ -77,9 +77,9 @@ def _scores(known: Known, head: BundleHead, output: np.ndarray) -> Iterator[tupl
         )
 
     yield head.name, score(value, percentile, meaning)
-    if head.kind == "binary" and head.name.startswith(_RETURNS):
+    if head.kind == "binary" and head.name.startswith(RETURNS):
         lost = f"Probability that {column} will not be above {head.above:g}, {when}."
-        yield head.name.replace(_RETURNS, _CHURN, 1), score(1.0 - value, 100.0 - percentile, lost)
+        yield head.name.replace(RETURNS, CHURN, 1), score(1.0 - value, 100.0 - percentile, lost)
 
 
 def _column(known: Known, head: BundleHead) -> str:

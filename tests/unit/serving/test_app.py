@@ -206,6 +206,8 @@ class TestOpenApi:
             "/v1/profiles/{user_id}",
             "/v1/recommendations/{user_id}",
             "/v1/recommendations/{user_id}/{item_id}/why",
+            "/v1/scores/{user_id}/{score}/why",
+            "/v1/profiles/{user_id}/interests/{category}/why",
             "/v1/similar/items",
             "/v1/similar/users",
             "/v1/tags",

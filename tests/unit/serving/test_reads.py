@@ -38,9 +38,12 @@ ASKED = {
     ],
     "GET /v1/recommendations/{user_id}/{item_id}/why": ["/v1/recommendations/u-ann/i7/why"],
     "GET /users/{user_id}/why/{item_id}": ["/users/u-ann/why/i7"],
+    "GET /v1/scores/{user_id}/{score}/why": ["/v1/scores/u-ann/churn_7d/why"],
     "GET /compare": ["/compare?a=u-ann&b=u-bob"],
 }
 PAGES = {"GET /users/{user_id}", "GET /compare"}
+# What they read differs with the tag, whose name is among it.
+BY_TAG = {"GET /v1/profiles/{user_id}/interests/{category}/why"}
 # In test_similar.py.
 BY_VECTOR = {"POST /v1/similar/items", "POST /v1/similar/users"}
 FROM_THE_TAGS = {"GET /v1/tags": "/v1/tags", "GET /tags": "/tags"}
@@ -105,7 +108,11 @@ def test_every_route_says_what_it_reads(settings: Any, endpoints: dict[str, Endp
         if isinstance(route, APIRoute) and route.path not in READ_NO_FEATURE | READ_ANYTHING
         for method in route.methods
     }
-    assert endpoints.keys() == routes == {*(*ASKED, *FROM_THE_NOTE, *FROM_THE_TAGS, *BY_VECTOR)}
+    assert (
+        endpoints.keys()
+        == routes
+        == {*(*ASKED, *FROM_THE_NOTE, *FROM_THE_TAGS, *BY_VECTOR, *BY_TAG)}
+    )
 
 
 @pytest.mark.parametrize(("name", "path"), FROM_THE_TAGS.items())

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from profilestore.encoding import Arrays
-from serving.why import why
+from serving.profile import read_profile
+from serving.why import why, why_score
 
 
 class Tower:
@@ -18,6 +19,17 @@ class Tower:
         ids = inputs["user_history__item_ids"][0]
         liked = float((ids * 0.5 ** np.arange(len(ids))).sum())
         return np.array([1.0 + liked + 10 * inputs["numbers"][0, 0], 0.0], np.float32)
+
+    def answer(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        """Whose scores are half of what the items say, and twice what the number says."""
+        ids, number = inputs["user_history__item_ids"][0], inputs["numbers"][0, 0]
+        said = np.array([0.5 * float(ids.sum()) / 61 + 2 * number - 1], np.float32)
+        return {
+            "vector": self(inputs),
+            "head_returns_7d": said,
+            "head_spend_30d": 10 * said,
+            "head_next_event_type": np.array([0.0, said[0]], np.float32),
+        }
 
 
 @pytest.fixture
@@ -78,3 +90,50 @@ def test_over_http(explained, client_of) -> None:
 def test_who_has_only_a_feature_has_no_history_to_name(explained, now) -> None:
     found = why(explained, "u-bob", "i7", asked_at=now)
     assert {one.feature for one in found.contributions} == {"events_7d", "last_event_at"}
+
+
+@pytest.mark.parametrize("name", ["returns_7d", "churn_7d", "spend_30d", "next_event_type"])
+def test_the_points_of_a_score_add_up(explained, now, name: str) -> None:
+    found = why_score(explained, "u-ann", name, asked_at=now)
+    whole = found.on_scale - found.on_scale_of_nobody
+    assert whole != 0
+    assert sum(one.points for one in found.contributions) == pytest.approx(whole, rel=1e-5)
+    profile = read_profile(explained, "u-ann", now, fields="scores")
+    assert found.value == pytest.approx(profile.scores.scores[name].value, rel=1e-6)
+    if found.scale == "log-odds":
+        assert found.value == pytest.approx(1 / (1 + np.exp(-found.on_scale)), rel=1e-5)
+    else:
+        assert found.value == pytest.approx(found.on_scale, rel=1e-6)
+
+
+def test_what_brings_back_keeps_from_leaving(explained, now) -> None:
+    stays = why_score(explained, "u-ann", "returns_7d", asked_at=now)
+    leaves = why_score(explained, "u-ann", "churn_7d", asked_at=now)
+    points = {one.text: one.points for one in stays.contributions}
+    assert {one.text: -one.points for one in leaves.contributions} == points
+    # Calibrated with slope 1: two for the logarithm of one and three events.
+    assert points["Events, 7 d: 3 events"] == pytest.approx(2 * np.log1p(3), rel=1e-5)
+
+
+def test_a_score_that_is_none_is_said(explained, client_of) -> None:
+    client = client_of(explained)
+    missing = client.get("/v1/scores/u-ann/gone/why")
+    assert (missing.status_code, missing.json()["type"]) == (404, "/docs#unknown-score")
+    assert "returns_7d" in missing.json()["detail"]
+    assert client.get("/v1/scores/u-ann/churn_gone/why").status_code == 404
+    assert client.get("/v1/scores/u-nobody/churn_7d/why").status_code == 404
+    assert client.get("/v1/scores/u-ann/churn_7d/why").json()["scale"] == "log-odds"
+
+
+def test_a_tag_names_its_events(client, store) -> None:
+    store.put("i29", "item_attributes", {"title": "Film 29", "categories": ["Comedy"]})
+    found = client.get("/v1/profiles/u-ann/interests/Drama/why").json()
+    assert found["tag"]["category"] == "Drama"
+    assert (found["tag"]["event_count"], found["tag"]["score"]) == (6, 0.75)
+    assert [one["item_id"] for one in found["events"]] == ["i30"]
+    assert found["events"][0]["event_type"] == "rating"
+    assert found["source"]["view"] == "user_interests"
+    missing = client.get("/v1/profiles/u-ann/interests/Western/why")
+    assert (missing.status_code, missing.json()["type"]) == (404, "/docs#unknown-tag")
+    assert "Drama, Comedy" in missing.json()["detail"]
+    assert client.get("/v1/profiles/u-nobody/interests/Drama/why").status_code == 404

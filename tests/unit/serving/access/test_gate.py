@@ -32,6 +32,8 @@ NEEDS = {
     "GET /v1/profiles/{user_id}": "profiles:read",
     "GET /v1/users": "profiles:read",
     "GET /v1/tags": "profiles:read",
+    "GET /v1/scores/{user_id}/{score}/why": "profiles:read",
+    "GET /v1/profiles/{user_id}/interests/{category}/why": "profiles:read",
     "POST /v1/similar/users": "profiles:read",
     "GET /": "profiles:read",
     "GET /people": "profiles:read",
@@ -87,6 +89,7 @@ def send(client: TestClient, name: str, **headers: str) -> Any:
     method, path = name.split()
     path += "?a=u-ann&b=u-bob" if path == "/compare" else ""
     path = path.replace("{user_id}", "u-ann").replace("{item_id}", "i7")
+    path = path.replace("{score}", "churn_7d").replace("{category}", "Drama")
     body = {"content": b"{}"} if method == "POST" else {}
     return client.request(method, path, headers=OURS | headers, **body)
 
