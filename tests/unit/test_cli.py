@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from profilestore.errors import (
     MissingStageError,
     ProfilestoreError,
 )
+from profilestore.quality import Quality
 from profilestore.settings import Settings, child_environment
 
 REPO = Path(__file__).resolve().parents[2]
@@ -361,11 +363,23 @@ DBT_LINES = [
 ]
 
 
+QUALITY = Quality(
+    at=datetime(2026, 11, 1, tzinfo=UTC),
+    lake_snapshot=1,
+    passed=2,
+    warned=0,
+    files=[],
+    rejections=[],
+    marts=[],
+)
+
+
 @pytest.fixture
 def built(
     home: Settings, source: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[int, FakeDbt]]:
-    """Runs `build` with a dbt that is not one."""
+    """Runs `build` with a dbt that is not one, so that it leaves nothing to count."""
+    monkeypatch.setattr("profilestore.quality.measure", lambda _: QUALITY)
 
     def run(returncode: int = 0) -> tuple[int, FakeDbt]:
         assert cli.main(["logs", "--source", source()]) == 0
@@ -388,6 +402,7 @@ def test_build_runs_dbt_in_its_folder_for_the_active_pack(
     assert dbt.given["env"]["DBT_PROFILES_DIR"] == str(home.dbt_project)
     assert dbt.given["env"]["PROFILESTORE_HOME"] == str(home.home)
     assert dbt.given["env"]["PATH"] == os.environ["PATH"]
+    assert Quality.read(home) == QUALITY
 
 
 def test_a_dbt_that_fails_is_quoted_and_fails_the_build(
