@@ -199,6 +199,10 @@ bench-transfer: $(VENV)/.installed ## What a training gains from former days, an
 bench-sources: $(VENV)/.installed ## From nothing to a profile with several logs, the model beside its baselines (SOURCES="movielens tafeng <folder>")
 	$(VENV)/bin/python benchmarks/sources.py $(SOURCES)
 
+.PHONY: bench-lists
+bench-lists: $(STAMPS)/train ## What lists gain and lose by diversity, caps and a place for content (QUICK=1: fewer questions)
+	$(VENV)/bin/python benchmarks/lists.py $(if $(QUICK),--quick)
+
 .PHONY: screenshots
 screenshots: $(STAMPS)/train ## Take the pictures of the page that README.md shows (needs Chromium or Chrome)
 	@test -e data/online/materialized.json || $(MAKE) --no-print-directory materialize

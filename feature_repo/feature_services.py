@@ -7,6 +7,7 @@ profile with no edit here.
 from feast import FeatureService
 from feature_views import (
     item_attributes,
+    item_availability,
     item_content,
     item_neighbours,
     item_popularity,
@@ -79,9 +80,22 @@ profile_v1 = FeatureService(
 
 items_v1 = FeatureService(
     name="items_v1",
-    features=[item_attributes, item_neighbours, item_popularity, item_statistics],
-    description="What is shown beside an item: title, categories, popularity.",
+    features=[
+        item_attributes,
+        item_availability,
+        item_neighbours,
+        item_popularity,
+        item_statistics,
+    ],
+    description="What is shown beside an item: title, categories, popularity, when it can be had.",
     tags={"purpose": "profile"},
+)
+
+content_v1 = FeatureService(
+    name="content_v1",
+    features=[user_content, item_content],
+    description="What texts mean: candidates that are near to what somebody reads and writes.",
+    tags={"purpose": "recommendation"},
 )
 
 context_v1 = FeatureService(

@@ -53,6 +53,36 @@ item_attributes = FeatureView(
     tags={"block": "attributes", "purposes": "profile, recommendation"},
 )
 
+item_availability = FeatureView(
+    name="item_availability",
+    entities=[item],
+    ttl=timedelta(0),
+    schema=[
+        Field(
+            name="available_from",
+            dtype=UnixTimestamp,
+            description="From when on it can be had; null is ever since.",
+            tags={"class": "aggregate", "unit": "seconds"},
+        ),
+        Field(
+            name="available_until",
+            dtype=UnixTimestamp,
+            description="Until before when it can be had; null is without end.",
+            tags={"class": "aggregate", "unit": "seconds"},
+        ),
+    ],
+    source=DuckDBSource(
+        name="item_availability",
+        table="item_availability",
+        timestamp_field="event_timestamp",
+        created_timestamp_column="loaded_at",
+    ),
+    online=True,
+    description="One row per item of which a catalogue says when it can be had, true since the log began. What recommendations leave out before and after.",
+    owner="analytics",
+    tags={"block": "availability", "purposes": "profile, recommendation"},
+)
+
 item_content = FeatureView(
     name="item_content",
     entities=[item],
@@ -62,7 +92,9 @@ item_content = FeatureView(
             name="content_vector",
             dtype=Array(Float32),
             description="Vector of the item's title, categories and description, 128 long (profilestore/text_embedding.py).",
-            tags={"class": "aggregate", "vector": "128"},
+            vector_index=True,
+            vector_search_metric="cosine",
+            tags={"class": "aggregate", "vector": "128", "vector_index": "cosine"},
         ),
     ],
     source=DuckDBSource(

@@ -28,6 +28,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,11 @@ class Bundle:
         """How item features became the candidate tower's inputs; older bundles do not say."""
         said = self.manifest.get("item_encoding")
         return Encoding.from_json(said) if said else None
+
+    @cached_property
+    def item_rows(self) -> Mapping[str, int]:
+        """Row in `item_vectors` of each item."""
+        return {item_id: row for row, item_id in enumerate(self.item_ids)}
 
     @property
     def recommends_seen(self) -> bool:

@@ -43,6 +43,11 @@ class Settings:
         return self.access or self.home / "access.yaml"
 
     @property
+    def recommendations_file(self) -> Path:
+        """The policy of recommendations, where a deployment has one of its own."""
+        return self.home / "recommendations.yaml"
+
+    @property
     def dbt_project(self) -> Path:
         return self.home / "dbt_project"
 

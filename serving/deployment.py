@@ -34,6 +34,7 @@ from profilestore.sources.clock import ACTIVE_FILE
 from profilestore.tags import TAGS, Tags
 from serving.documents import MissingPart
 from serving.people import People
+from serving.recommendations.policy import Policy, load_policy
 from serving.telemetry import timed
 
 _log = logging.getLogger("profilestore.serving")
@@ -281,6 +282,11 @@ class Deployment:
         self._quality = Watched(
             "report on the data", lambda: Quality.read(settings), [settings.data / QUALITY]
         )
+        self._policy = Watched(
+            "policy of recommendations",
+            lambda: load_policy(settings),
+            [settings.recommendations_file],
+        )
         self._segments = Watched(
             "segmentation", lambda: load_segments(settings), [settings.profiles / RESULTS]
         )
@@ -362,6 +368,14 @@ class Deployment:
             MissingStageError: no build was measured.
         """
         return self._quality.get()
+
+    def policy(self) -> Policy:
+        """What was set of recommendations.
+
+        Raises:
+            ProfilestoreError: its file is not as it has to be, and never was.
+        """
+        return self._policy.get()
 
     def segmentation(self) -> Segmentation:
         """The segments of people, if the feature service still has every column that they read.

@@ -17,6 +17,7 @@ PROFILE_SCHEMA_VERSION = "2.0"
 
 State = Literal["fresh", "stale", "missing", "withheld"]
 Method = Literal["two_tower", "popular"]
+FoundBy = Literal["collaborative", "content", "popular"]
 
 _PSEUDONYM = "u-5f0d1c0a6c1e4d7b9a2f3e8b7c6d5e4f"
 
@@ -132,21 +133,42 @@ class HistoryBlock(FieldsBlock):
     items: list[HistoryItem]
 
 
+class ItemDocument(Document):
+    """An item for people to read."""
+
+    item_id: str = Field(examples=["318"])
+    title: str | None = Field(examples=["The Shawshank Redemption"])
+    categories: list[str] = Field(examples=[["Crime", "Drama"]])
+
+
 class Recommendation(Document):
     """An item for the person."""
 
     item_id: str = Field(examples=["318"])
     title: str | None = Field(examples=["The Shawshank Redemption"])
     categories: list[str] = Field(examples=[["Crime", "Drama"]])
-    score: float = Field(
+    score: float | None = Field(
         description="`two_tower`: inner product of query and item vector, to be compared within "
-        "one answer only. `popular`: events on the item in the last 90 days.",
+        "one answer only; null for an item that came after the model was trained. `popular`: "
+        "events on the item in the last 90 days.",
         examples=[4.27],
+    )
+    found_by: list[FoundBy] = Field(
+        description="What proposed it. `collaborative`: the towers, which learn from what people "
+        "do. `content`: its text is near to what the person read and wrote of late. `popular`: "
+        "most people turn to it.",
+        examples=[["collaborative", "content"]],
+    )
+    near: ItemDocument | None = Field(
+        description="Of what the person turned to of late, the item that the model places nearest "
+        "to it; null where the model does not know both."
     )
 
 
 class RecommendationsBlock(Block):
-    """Items for the person, best first; never one of the recent items of the history."""
+    """Items for the person in the order in which they are to be shown, which is not that of their
+    scores alone; without the recent items of the history, unless people of this log turn to one
+    item again and again."""
 
     method: Method | None = Field(
         description="`two_tower`: the model, on what is known of the person. `popular`: what most "
@@ -415,14 +437,6 @@ class RecommendationsDocument(Document):
     asked_at: datetime
     user_id: str = Field(examples=[_PSEUDONYM])
     recommendations: RecommendationsBlock
-
-
-class ItemDocument(Document):
-    """An item for people to read."""
-
-    item_id: str = Field(examples=["318"])
-    title: str | None = Field(examples=["The Shawshank Redemption"])
-    categories: list[str] = Field(examples=[["Crime", "Drama"]])
 
 
 class Contribution(Document):

@@ -5,7 +5,7 @@ Each block is made in a module of `serving.blocks`; here is read what they need,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,21 +39,21 @@ from serving.blocks.segments import READS as SEGMENTS_READ
 from serving.blocks.segments import VALUE, segments_block
 from serving.blocks.view_fields import fields_block
 from serving.deployment import Deployment
-from serving.documents import ClockNote, ProfileDocument
+from serving.documents import ClockNote, ProfileDocument, RecommendationsBlock
+from serving.items import AVAILABILITY, Item, read_items
 from serving.items import READS as ITEMS
-from serving.items import read_items
 from serving.reads import Reads
-from serving.recommendations import READS as MODEL
-from serving.recommendations import (
-    Recommended,
-    is_known,
-    names_items,
-    recommendations_block,
-    seen_items,
-)
+from serving.recommendations.block import recommendations_block
+from serving.recommendations.person import READS as MODEL
+from serving.recommendations.person import is_known, names_items, seen_items
+from serving.recommendations.pipeline import FIRST_TURNED_TO, recommend_to
+from serving.recommendations.retrieve import READS as CONTENT
 
 # Every column about the person is a field of the document; items have titles, the model is asked.
-READS = (Reads(SERVICE, lambda feature: feature.entity == "user"), ITEMS, MODEL, SEGMENTS_READ)
+READS = (
+    Reads(SERVICE, lambda feature: feature.entity == "user"),
+    *(ITEMS, AVAILABILITY, FIRST_TURNED_TO, MODEL, CONTENT, SEGMENTS_READ),
+)
 _RECOMMENDED = 10
 # Staging lets no event through that is older.
 _EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)
@@ -141,11 +141,11 @@ def read_profile(
     known = Known(user_id, records, layout, permission, at, is_past=as_of is not None)
     seen = seen_items(store.features(SERVICE), records)
     model = model_of(deployment, known) if chosen & OF_MODEL else None
-    recommended = _recommended(model, seen) if model and RECOMMENDATIONS in chosen else None
-    named = sorted(seen) if chosen & {HISTORY, PREFERENCES} else []
-    if recommended is not None:
-        named += [scored.item_id for scored in recommended.items]
-    items = read_items(store, named, now=asked_at) if named else {}
+    recommendations, items = None, {}
+    if model is not None and RECOMMENDATIONS in chosen:
+        recommendations, items = _recommended(deployment, model, seen, asked_at)
+    if not items and chosen & {HISTORY, PREFERENCES}:
+        items = read_items(store, sorted(seen), now=asked_at)
     own: dict[str, Callable[[], Any]] = {
         INTERESTS: lambda: interests_block(known),
         HISTORY: lambda: history_block(known, items),
@@ -163,8 +163,8 @@ def read_profile(
         blocks[SCORES] = scores_block(known, model)
     if model is not None and EMBEDDING in chosen:
         blocks[EMBEDDING] = embedding_block(model)
-    if recommended is not None:
-        blocks[RECOMMENDATIONS] = recommendations_block(recommended, items)
+    if recommendations is not None:
+        blocks[RECOMMENDATIONS] = recommendations
     clock = deployment.clock()
     return ProfileDocument(
         asked_at=asked_at,
@@ -211,17 +211,18 @@ def _needed(layout: Layout, chosen: set[str]) -> set[str]:
     return needed
 
 
-def _recommended(model: Model, seen: set[str]) -> Recommended:
-    if model.asked is None:
-        return Recommended(
-            state=model.state,
-            as_of=None,
-            source=model.source,
-            reason=model.reason,
-            method=None,
-            items=[],
-        )
-    return model.asked.recommend(_RECOMMENDED, seen)
+def _recommended(
+    deployment: Deployment, model: Model, seen: set[str], asked_at: datetime
+) -> tuple[RecommendationsBlock, Mapping[str, Item]]:
+    """The block, and the items that were read for it; what stands in the way is a reason."""
+    about = model.about()
+    if model.asked is not None:
+        try:
+            found = recommend_to(deployment, model.asked, _RECOMMENDED, seen, asked_at=asked_at)
+            return recommendations_block(found), found.items
+        except ProfilestoreError as error:
+            about |= {"state": "missing", "reason": str(error)}
+    return RecommendationsBlock(**about, method=None, items=[]), {}
 
 
 def _is_complete(profile: ProfileDocument) -> bool:

@@ -31,6 +31,7 @@ from serving.documents import (
     TagWhyDocument,
     WhyDocument,
 )
+from serving.items import AVAILABILITY
 from serving.items import READS as ITEMS
 from serving.models import choose, models_document
 from serving.parameters import AsOf, Category, Fields, ItemId, Kind, Purpose, ScoreName, UserId
@@ -40,8 +41,11 @@ from serving.popularity import Popularity
 from serving.profile import READS as PROFILE
 from serving.profile import read_profile
 from serving.reads import Reads, reads
-from serving.recommendations import READS as MODEL
-from serving.recommendations import names_items, recommend
+from serving.recommendations.block import recommendations_block
+from serving.recommendations.person import READS as MODEL
+from serving.recommendations.person import names_items
+from serving.recommendations.pipeline import FIRST_TURNED_TO, recommend
+from serving.recommendations.retrieve import READS as CONTENT
 from serving.similar import ITEMS as SIMILAR_ITEMS
 from serving.similar import SERVICE as VECTORS
 from serving.similar import USERS as SIMILAR_USERS
@@ -54,9 +58,8 @@ from serving.why import why, why_score, why_tag
 # them, so they get what most turn to.
 _RECOMMENDATIONS = (
     Reads(SERVICE, names_items),
-    MODEL,
-    POPULARITY,
-    ITEMS,
+    *(MODEL, CONTENT, POPULARITY, FIRST_TURNED_TO),
+    *(ITEMS, AVAILABILITY),
 )
 # The interests, and the events that the history has of them.
 _OF_TAGS = (
@@ -158,8 +161,10 @@ def add_profile_routes(
         return RecommendationsDocument(
             asked_at=asked_at,
             user_id=user_id,
-            recommendations=recommend(
-                served, popularity, user_id, k, profile_service=SERVICE, asked_at=asked_at
+            recommendations=recommendations_block(
+                recommend(
+                    served, popularity, user_id, k, profile_service=SERVICE, asked_at=asked_at
+                )
             ),
         )
 

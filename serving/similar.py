@@ -9,7 +9,6 @@ from profilestore.errors import ProfilestoreError
 from profilestore.feature_store import Neighbour
 from serving.deployment import Deployment, Store
 from serving.documents import (
-    ItemDocument,
     ModelSource,
     SimilarItem,
     SimilarItemsDocument,
@@ -64,11 +63,7 @@ def similar_items(
         source=ModelSource(model=model, feature_service=SERVICE),
         items=[
             SimilarItem(
-                item=ItemDocument(
-                    item_id=one.key,
-                    title=items[one.key].title,
-                    categories=list(items[one.key].categories),
-                ),
+                item=items[one.key].document(),
                 similarity=1 - one.distance,
             )
             for one in found

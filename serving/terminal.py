@@ -111,7 +111,8 @@ def _recommendations(document: ProfileDocument) -> Iterator[str]:
     yield from _heading("Recommendations", block)
     for place, item in enumerate(block.items, start=1):
         categories = f"  ({', '.join(item.categories)})" if item.categories else ""
-        yield f"  {place:>2}. {item.score:8.3f}  {item.title or item.item_id}{categories}"
+        score = "" if item.score is None else f"{item.score:.3f}"
+        yield f"  {place:>2}. {score:>8}  {item.title or item.item_id}{categories}"
 
 
 def _heading(title: str, block: Block) -> Iterator[str]:

@@ -19,7 +19,6 @@ from serving.blocks.scores import CHURN, RETURNS
 from serving.deployment import Deployment, Store
 from serving.documents import (
     Contribution,
-    ItemDocument,
     ModelSource,
     ScoreWhyDocument,
     TagWhyDocument,
@@ -28,7 +27,7 @@ from serving.documents import (
 )
 from serving.items import Item, read_items
 from serving.profile import UnknownUserError, read_profile
-from serving.recommendations import Records, is_known, query_inputs
+from serving.recommendations.person import Records, is_known, query_inputs
 from serving.wording import feature_name, value_text
 
 # Orders in which what is known is told, and as many backwards.
@@ -80,7 +79,7 @@ def why(deployment: Deployment, user_id: str, item_id: str, *, asked_at: datetim
     return WhyDocument(
         asked_at=asked_at,
         user_id=user_id,
-        item=ItemDocument(item_id=item_id, title=item.title, categories=list(item.categories)),
+        item=item.document(),
         source=ModelSource(model=bundle.version, feature_service=bundle.feature_service),
         score=float(np.dot(vector, shares.answer["vector"])),
         lead=shares.whole,
@@ -270,9 +269,7 @@ def _contribution(
     item = None
     if part.place is not None:
         found = items[turned_to[part.place]]
-        item = ItemDocument(
-            item_id=found.item_id, title=found.title, categories=list(found.categories)
-        )
+        item = found.document()
         text = f"turned to {found.title or found.item_id}"
     else:
         # A vector says nothing to a reader.

@@ -28,6 +28,7 @@ from profilestore.sources.log_file import (
     reading_failed,
 )
 from profilestore.sources.mapping import (
+    AVAILABLE,
     ITEM_REQUIRED,
     MAPPING_FILE,
     REQUIRED,
@@ -196,7 +197,7 @@ def _map_column(
     kind = file.columns.get(given.name, "VARCHAR")
     if key == "value":
         conversion = cells.amount(cell, kind)
-    elif key in ("time", "loaded_at"):
+    elif key in ("time", "loaded_at", *AVAILABLE):
         conversion = cells.time(cell, kind, unit=mapping.unit, zone=mapping.zone)
     elif key == "released":
         conversion = cells.year(cell, kind)
@@ -370,6 +371,8 @@ SELECT
     {mapped.sql("categories", "[]::varchar[]")} AS categories,
     {mapped.sql("description", "NULL::varchar")} AS description,
     {mapped.sql("released", "NULL::integer")} AS released_year,
+    {mapped.sql("available_from", "NULL::timestamptz")} AS available_from,
+    {mapped.sql("available_until", "NULL::timestamptz")} AS available_until,
     {literal(mapped.file.name)} AS file_name,
     row_number() OVER () AS row_number
 FROM {mapped.file.scan}"""
@@ -378,14 +381,17 @@ FROM {mapped.file.scan}"""
 _NO_CATALOGUE = """
 CREATE TEMP VIEW catalogue AS
 SELECT NULL::varchar AS item_id, NULL::varchar AS title, NULL::varchar AS brand,
-       NULL::varchar[] AS categories, NULL::varchar AS description, NULL::integer AS released_year
+       NULL::varchar[] AS categories, NULL::varchar AS description, NULL::integer AS released_year,
+       NULL::timestamptz AS available_from, NULL::timestamptz AS available_until
 WHERE false"""
 
 # Items that the catalogue does not know get a row as well: every event then finds its item.
 _ITEMS = """
-SELECT item_id, title, brand, categories, description, released_year FROM catalogue
+SELECT item_id, title, brand, categories, description, released_year, available_from,
+       available_until
+FROM catalogue
 UNION ALL
-SELECT DISTINCT events.item_id, NULL, NULL, []::varchar[], NULL, NULL
+SELECT DISTINCT events.item_id, NULL, NULL, []::varchar[], NULL, NULL, NULL, NULL
 FROM events ANTI JOIN catalogue USING (item_id)
 WHERE events.item_id IS NOT NULL
 ORDER BY item_id"""

@@ -23,8 +23,10 @@ REQUIRED = ("user", "item", "event_type", "time")
 OPTIONAL = ("value", "session", "context", "text", "event_id", "loaded_at")
 # A constant makes sense where all events of a log may be alike.
 CONSTANTS = ("event_type", "value", "session", "context", "text")
+# From when on an item can be had, and until before when.
+AVAILABLE = ("available_from", "available_until")
 ITEM_REQUIRED = ("item",)
-ITEM_OPTIONAL = ("title", "brand", "categories", "description", "released")
+ITEM_OPTIONAL = ("title", "brand", "categories", "description", "released", *AVAILABLE)
 UNITS = ("s", "ms", "us", "iso")
 
 _LARGEST = 10**14  # DECIMAL(18,4)

@@ -9,7 +9,7 @@ from profilestore.errors import ProfilestoreError
 from serving.blocks.known import SERVICE, Known
 from serving.deployment import Deployment
 from serving.documents import ModelSource, State, ViewSource
-from serving.recommendations import Asked, ask_model
+from serving.recommendations.person import Asked, ask_model
 
 NOT_KEPT = (
     "What a model said at an earlier instant is not kept, and today's model has learned from what "

@@ -43,7 +43,7 @@ from serving.people import READS as PEOPLE
 from serving.profile import READS as PROFILE
 from serving.profile import clock_note, read_profile
 from serving.reads import reads
-from serving.recommendations import READS as MODEL
+from serving.recommendations.person import READS as MODEL
 from serving.tags import READS as TAGS
 from serving.tags import tags_document
 from serving.why import why

@@ -77,6 +77,8 @@ NOT_LEARNED_FROM = {
     *("user_behaviour", "user_rhythm", "user_sessions", "user_value", "item_statistics"),
     *("user_keywords", "item_keywords", "user_brands"),
     "user_devices",
+    # When an item can be had is what recommendations leave it out by, not what makes it liked.
+    "item_availability",
     # What a model made of all this.
     *("user_vectors", "item_vectors"),
 }

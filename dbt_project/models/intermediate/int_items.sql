@@ -4,6 +4,7 @@ with catalogue as (
         {
             'item_id': 'varchar', 'title': 'varchar', 'brand': 'varchar', 'categories': 'varchar[]',
             'description': 'varchar', 'release_year': 'integer',
+            'available_from': 'timestamptz', 'available_until': 'timestamptz',
         },
         without=var('packs_without_items'),
     ) }}
@@ -26,6 +27,8 @@ select
     one_row_each.brand,
     coalesce(one_row_each.categories, []) as categories,
     one_row_each.description,
-    one_row_each.release_year
+    one_row_each.release_year,
+    one_row_each.available_from,
+    one_row_each.available_until
 from one_row_each
 full outer join seen on one_row_each.item_id = seen.item_id

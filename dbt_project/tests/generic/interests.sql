@@ -36,6 +36,13 @@ anti join {{ model }} as contents on items.item_id = contents.item_id
 where items.title is not null or len(items.categories) > 0 or items.description is not null
 {% endtest %}
 
+{% test covers_every_item_with_dates(model) %}
+select items.item_id
+from {{ ref('int_items') }} as items
+anti join {{ model }} as dates on items.item_id = dates.item_id
+where items.available_from is not null or items.available_until is not null
+{% endtest %}
+
 {% test falls_along(model, column) %}
 select *
 from {{ model }}

@@ -96,6 +96,7 @@ class FakeStore:
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
     past: list[tuple[str, str, datetime, frozenset[str]]] = field(default_factory=list)
     read: set[str] = field(default_factory=set)
+    searched: list[tuple[str, list[float], int]] = field(default_factory=list)
 
     def put(
         self, key: str, view: str, values: Mapping[str, Any] | None, *, state: str = "fresh"
@@ -404,6 +405,28 @@ def placed(store: FakeStore) -> FakeStore:
             for key, other in VECTORS[entity].items()
         ]
         return sorted(found, key=lambda one: one.distance)[:count]
+
+    store.nearest = nearest  # type: ignore[attr-defined]
+    return store
+
+
+@pytest.fixture
+def texts(store: FakeStore) -> FakeStore:
+    """Ann reads; near to that is i3, then i-new, which the model does not know, then i9."""
+    vector = Feature("user_content", "content_vector_recent", "user", "list_of_number")
+    store.services["content_v1"] = [
+        vector,
+        Feature("item_content", "content_vector", "item", "list_of_number"),
+    ]
+    store.services["retrieval_v1"].append(vector)
+    store.put("u-ann", "user_content", {"content_vector_recent": [0.0, 2.0]})
+    store.put("i-new", "item_attributes", {"title": "New", "categories": ["Drama"]})
+
+    def nearest(service: str, entity: str, vector: Sequence[float], count: int) -> list[Neighbour]:
+        store.asked.append((service, []))
+        store.searched.append((entity, list(vector), count))
+        found = [Neighbour(key, n / 10, {}) for n, key in enumerate(("i3", "i-new", "i9"))]
+        return found[:count]
 
     store.nearest = nearest  # type: ignore[attr-defined]
     return store

@@ -164,11 +164,11 @@ def test_a_route_uses_what_it_says_and_nothing_else(
 
 @pytest.mark.parametrize("name", ASKED)
 def test_a_route_asks_for_the_services_that_it_names(
-    name: str, endpoints: dict[str, Endpoint], store: Any, bundle: Any, answer: Any
+    name: str, endpoints: dict[str, Endpoint], texts: Any, bundle: Any, answer: Any
 ) -> None:
     answer(ASKED[name])
     named = {reads.service or bundle.feature_service for reads in endpoints[name].reads}
-    assert {service for service, _ in store.asked} == named
+    assert {service for service, _ in texts.asked} == named
 
 
 @pytest.mark.parametrize(("name", "path"), FROM_THE_NOTE.items())

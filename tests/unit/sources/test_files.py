@@ -178,7 +178,10 @@ def test_the_example_of_the_guide_runs(
     assert json.loads(events[3]["context"]) == {"shop": "Berlin", "device": "till"}
     assert {row["event_type"] for row in events} == {"purchase"}
     assert all(row["loaded_at"] is None and row["session_hint"] is None for row in events)
-    untold = {"title": None, "brand": None, "description": None, "released_year": None}
+    untold = {
+        **{"title": None, "brand": None, "description": None, "released_year": None},
+        **{"available_from": None, "available_until": None},
+    }
     bread = {"title": "A Year of Bread", "categories": ["cooking", "baking"], "released_year": 2024}
     salt = {"title": "Salt", "categories": ["cooking"], "released_year": 2019}
     assert rows(log, "items") == [
@@ -327,18 +330,27 @@ def test_a_catalogue_keeps_items_nobody_touched(
         {
             "a.csv": "who,what,at\na,x,2026-01-01\na,,2026-01-01\n",
             "i.jsonl": '{"id": "x", "c": ["a", " ", "b "], "y": "1999-05-01", "maker": "Acme",'
-            ' "about": "Long."}\n{"id": "z"}\n',
+            ' "about": "Long.", "from": "2026-01-05", "to": "2026-02-01T12:00:00+02:00"}\n'
+            '{"id": "z"}\n',
         },
         items={
             "files": "i.jsonl",
             "columns": {
                 **{"item": "id", "brand": "maker", "categories": "c"},
                 **{"description": "about", "released": "y"},
+                **{"available_from": "from", "available_until": "to"},
             },
         },
     )
-    told = {"brand": "Acme", "categories": ["a", "b"], "description": "Long."}
-    untold = {"brand": None, "categories": [], "description": None}
+    told = {
+        **{"brand": "Acme", "categories": ["a", "b"], "description": "Long."},
+        "available_from": datetime(2026, 1, 5, tzinfo=UTC),
+        "available_until": datetime(2026, 2, 1, 10, tzinfo=UTC),
+    }
+    untold = {
+        **{"brand": None, "categories": [], "description": None},
+        **{"available_from": None, "available_until": None},
+    }
     assert rows(write(folder), "items") == [
         {"item_id": "x", "title": None, **told, "released_year": 1999},
         {"item_id": "z", "title": None, **untold, "released_year": None},

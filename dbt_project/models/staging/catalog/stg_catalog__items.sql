@@ -2,6 +2,10 @@ with lines as (
     {{ csv_lines('catalog_items', ever=true) | indent(4) }}
 ),
 
+clock as (
+    {{ clock_of('logs') }}
+),
+
 read as (
     select
         raw_file,
@@ -19,14 +23,18 @@ read as (
 
 -- A catalogue is exported again when something changes: the last word counts.
 select
-    item_id,
-    title,
-    brand,
-    case when category is null then []::varchar[] else [category] end as categories,
-    description,
-    year(available_from)::integer as release_year
+    read.item_id,
+    read.title,
+    read.brand,
+    case when read.category is null then []::varchar[] else [read.category] end as categories,
+    read.description,
+    year(read.available_from)::integer as release_year,
+    read.available_from + clock.shift as available_from
 from read
-where item_id is not null
+cross join clock
+where read.item_id is not null
 qualify
-    row_number() over (partition by item_id order by updated_at desc nulls last, raw_file desc, raw_row desc)
+    row_number() over (
+        partition by read.item_id order by read.updated_at desc nulls last, read.raw_file desc, read.raw_row desc
+    )
     = 1

@@ -1,8 +1,19 @@
+with items as (
+    select * from {{ source('files', 'items') }}
+),
+
+clock as (
+    {{ clock_of('files') }}
+)
+
 select
-    item_id,
-    title,
-    brand,
-    categories,
-    description,
-    released_year::integer as release_year
-from {{ source('files', 'items') }}
+    items.item_id,
+    items.title,
+    items.brand,
+    items.categories,
+    items.description,
+    items.released_year::integer as release_year,
+    items.available_from + clock.shift as available_from,
+    items.available_until + clock.shift as available_until
+from items
+cross join clock
