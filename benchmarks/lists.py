@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -253,7 +254,7 @@ def _unlike(lists: Sequence[Sequence[npt.NDArray[np.floating]]]) -> float:
     return float(np.mean(found))
 
 
-def plot(figures: Sequence[Figure], path: object) -> None:
+def plot(figures: Sequence[Figure], path: Path) -> None:
     by = {(one.case, one.metric): one for one in figures}
     names = list(dict.fromkeys(one.case for one in figures))
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
