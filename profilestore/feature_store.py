@@ -282,6 +282,32 @@ class FeatureStore:
             return job.to_arrow().to_reader()
         return job.to_record_batches()
 
+    def people(
+        self,
+        service: str,
+        at: datetime,
+        columns: Sequence[str],
+        *,
+        who: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Everybody who did anything, with some features of a service as they were known then.
+
+        Args:
+            columns: as `<view>__<feature>`; one at least.
+            who: these alone, whatever they did.
+
+        Returns:
+            `user_id`, `event_timestamp` and the columns; by `user_id`, or in the order of `who`.
+
+        Raises:
+            MissingStageError: the lake is not there.
+        """
+        spine: str | pa.Table = f"{_everybody(at)} ORDER BY user_id"
+        if who is not None:
+            instants = pa.array([at] * len(who), pa.timestamp("us", tz="UTC"))
+            spine = pa.table({"user_id": pa.array(who, pa.string()), "event_timestamp": instants})
+        return self.training_frame(service, spine, columns=columns).read_all()
+
     def keys(self, service: str, entity: str) -> list[str]:
         """Every key of an entity that some view of the service holds, sorted."""
         views = self._stored_views(service, entity)
@@ -544,10 +570,7 @@ class FeatureStore:
         who has which tag."""
         now = now or datetime.now(UTC)
         self._feast.materialize(start_date=_BEGINNING, end_date=now)
-        everybody = (
-            f"SELECT DISTINCT user_id, {_literal(now)} AS event_timestamp "
-            "FROM lake.main.interactions"
-        )
+        everybody = _everybody(now)
         people = self.training_frame(PEOPLE_SERVICE, everybody, columns=PEOPLE_COLUMNS).read_all()
         seen = zip(
             people["user_id"].to_pylist(),
@@ -655,6 +678,10 @@ def kind_of(value_type: ValueType) -> str:
 
 def _literal(at: datetime) -> str:
     return f"TIMESTAMPTZ '{at.astimezone(UTC).isoformat()}'"
+
+
+def _everybody(at: datetime) -> str:
+    return f"SELECT DISTINCT user_id, {_literal(at)} AS event_timestamp FROM lake.main.interactions"
 
 
 def _latest(view: FeatureView, entity: str, key: str, at: datetime) -> str:

@@ -99,6 +99,10 @@ class Segmentation:
                 f"the segments of {self.version} cannot read the features that are online "
                 f"({error}). Run {_RUN}."
             ) from error
+        return self.place_encoded(numbers)
+
+    def place_encoded(self, numbers: npt.NDArray[np.float32]) -> Placed:
+        """Where a person stands, of the `numbers` float32 [1, floats] of the encoding."""
         vector, error_of_it = self.encoder(numbers)
         centres = np.stack([cluster.centre for cluster in self.clusters])
         nearest = int(np.square(centres - vector.astype(np.float64)).sum(axis=1).argmin())

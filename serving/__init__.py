@@ -16,8 +16,9 @@
 | `people` | who can be asked for, those seen last first |
 | `tags` | the dictionary of tags |
 | `items` | titles and categories of items |
+| `audiences` | everybody who matches a rule |
 | `popularity` | the items that most turn to: the answer for a person nobody knows |
-| `recommendations` | retrieve, filter, order |
+| `recommendations` | ask, retrieve, filter, rank, order |
 | `profile` | one profile: what its blocks need is read, and no more |
 | `blocks` | the blocks of a profile, one module each |
 | `schema` | the JSON Schema of the profile document, `docs/profile.schema.json` |

@@ -16,6 +16,7 @@ from profilestore.settings import Settings
 from serving import problems
 from serving.access import Access, Gate, load_access
 from serving.access.gate import SCHEMES
+from serving.audiences.routes import add_audience_routes
 from serving.conditional import Conditional
 from serving.deployment import Deployment, Watched
 from serving.documents import (
@@ -73,6 +74,7 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
     problems.install(app, served)
     _add_middleware(app, settings)
     add_profile_routes(app, served, popularity, gate)
+    add_audience_routes(app, served, gate)
     add_model_routes(app, settings, served, gate)
     add_event_routes(app, intake, gate)
     add_feast_routes(app, served, gate)

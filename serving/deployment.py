@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+import pyarrow as pa
+
 from profilestore.artifacts import CURRENT, Bundle, load_current
 from profilestore.encoding import Feature
 from profilestore.errors import MissingStageError, ProfilestoreError
@@ -75,6 +77,15 @@ class Store(Protocol):
         *,
         views: Collection[str] | None = None,
     ) -> dict[str, ViewRecord]: ...
+
+    def people(
+        self,
+        service: str,
+        at: datetime,
+        columns: Sequence[str],
+        *,
+        who: Sequence[str] | None = None,
+    ) -> pa.Table: ...
 
     def tagged(self, entity: str, tag: str) -> list[Feature]: ...
 
@@ -180,6 +191,18 @@ class SharedStore:
         """As `FeatureStore.as_of`. It takes seconds: never of a store that is read online."""
         with self._lock, timed("offline", "as_of"):
             return self._store.as_of(service, entity, key, at, views=views)
+
+    def people(
+        self,
+        service: str,
+        at: datetime,
+        columns: Sequence[str],
+        *,
+        who: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """As `FeatureStore.people`. It takes seconds: never of a store that is read online."""
+        with self._lock, timed("offline", "people"):
+            return self._store.people(service, at, columns, who=who)
 
 
 class Watched(Generic[T]):

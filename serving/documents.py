@@ -12,6 +12,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from pydantic.json_schema import SkipJsonSchema
 
+from serving.audiences.rules import Rule
+
 SCHEMA_VERSION = "1.0"
 PROFILE_SCHEMA_VERSION = "2.0"
 
@@ -563,6 +565,32 @@ class LikeItem(Document):
 
     item_id: str = Field(min_length=1, max_length=256, examples=["318"])
     k: int = Field(10, ge=1, le=100, description="How many.")
+
+
+class AskAudience(Document):
+    """Who is asked for."""
+
+    rule: Rule = Field(
+        description="A rule, or rules within `all`, `any` and `not`.",
+        examples=[{"all": [{"tag": "Drama"}, {"score": "churn_7d", "at_most": 0.5}]}],
+    )
+    limit: int = Field(100, ge=1, le=1000, description="How many at most.")
+    after: str | None = Field(None, max_length=160, description="`next` of the page before.")
+
+
+class AudienceDocument(Document):
+    """Everybody who matches a rule."""
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    asked_at: datetime
+    built_at: datetime | None = Field(
+        description="The build whose features these are: what was told since is not among them."
+    )
+    source: ViewSource
+    total: int = Field(description="People who match.", examples=[42])
+    among: int = Field(description="People of whom anything is known.", examples=[671])
+    users: list[str] = Field(description="Their pseudonyms, in order.", examples=[[_PSEUDONYM]])
+    next: str | None = Field(description="`after` of the page that follows; null on the last.")
 
 
 class TagDocument(Document):

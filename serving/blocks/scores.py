@@ -40,6 +40,19 @@ def scores_block(known: Known, model: Model) -> ScoresBlock:
     return ScoresBlock(**about, scores=scores)
 
 
+def scores_of(head: BundleHead, output: np.ndarray) -> dict[str, float]:
+    """What a head's output says of somebody, by name of the score."""
+    value = float(np.max(head.calibration(output[None, :])[0]))
+    return dict(zip(score_names(head), (value, 1.0 - value), strict=False))
+
+
+def score_names(head: BundleHead) -> tuple[str, ...]:
+    """Scores that a head tells: its own, and of returns the churn that they leave."""
+    if head.kind == "binary" and head.name.startswith(RETURNS):
+        return head.name, head.name.replace(RETURNS, CHURN, 1)
+    return (head.name,)
+
+
 def _scores(known: Known, head: BundleHead, output: np.ndarray) -> Iterator[tuple[str, Score]]:
     told = head.calibration(output[None, :])[0]
     value = float(np.max(told))
@@ -76,10 +89,11 @@ def _scores(known: Known, head: BundleHead, output: np.ndarray) -> Iterator[tupl
             calibration=calibration,
         )
 
-    yield head.name, score(value, percentile, meaning)
-    if head.kind == "binary" and head.name.startswith(RETURNS):
+    own, *churn = score_names(head)
+    yield own, score(value, percentile, meaning)
+    for name in churn:
         lost = f"Probability that {column} will not be above {head.above:g}, {when}."
-        yield head.name.replace(RETURNS, CHURN, 1), score(1.0 - value, 100.0 - percentile, lost)
+        yield name, score(1.0 - value, 100.0 - percentile, lost)
 
 
 def _column(known: Known, head: BundleHead) -> str:

@@ -31,7 +31,7 @@ READS = Reads(BEHAVIOUR_SERVICE, lambda feature: feature.entity == "user")
 
 
 @dataclass(frozen=True)
-class _Class:
+class PurchaseClass:
     """A class of purchases; `holds` of the fifths by recency, frequency and spend."""
 
     name: str
@@ -41,47 +41,55 @@ class _Class:
 
 # The first that holds.
 _CLASSES = (
-    _Class(
+    PurchaseClass(
         "champion",
         "Bought lately, often and for much: each in the upper two fifths of all who bought.",
         lambda recency, frequency, spend: min(recency, frequency, spend) >= 4,
     ),
-    _Class(
+    PurchaseClass(
         "loyal",
         "Buys often (upper two fifths), and not long ago (upper three fifths).",
         lambda recency, frequency, spend: frequency >= 4 and recency >= 3,
     ),
-    _Class(
+    PurchaseClass(
         "big spender",
         "Pays much (upper two fifths), and not long ago (upper three fifths).",
         lambda recency, frequency, spend: spend >= 4 and recency >= 3,
     ),
-    _Class(
+    PurchaseClass(
         "new",
         "Bought lately (upper two fifths), and seldom so far (lower two fifths).",
         lambda recency, frequency, spend: recency >= 4 and frequency <= 2,
     ),
-    _Class(
+    PurchaseClass(
         "promising",
         "Bought lately (upper two fifths), as often as most and not for much.",
         lambda recency, frequency, spend: recency >= 4,
     ),
-    _Class(
+    PurchaseClass(
         "at risk",
         "Bought often or for much (upper two fifths), and not for long (lower two fifths).",
         lambda recency, frequency, spend: recency <= 2 and max(frequency, spend) >= 4,
     ),
-    _Class(
+    PurchaseClass(
         "asleep",
         "Has not bought for long (lower two fifths), nor often or for much before.",
         lambda recency, frequency, spend: recency <= 2,
     ),
-    _Class(
+    PurchaseClass(
         "regular",
         "In the middle: bought neither lately nor long ago, neither often nor for much.",
         lambda recency, frequency, spend: True,
     ),
 )
+
+
+CLASS_NAMES = tuple(one.name for one in _CLASSES)
+
+
+def class_of(recency: int, frequency: int, spend: int) -> PurchaseClass:
+    """The class of whoever stands in these fifths."""
+    return next(one for one in _CLASSES if one.holds(recency, frequency, spend))
 
 
 def segments_block(deployment: Deployment, known: Known) -> SegmentsBlock:
@@ -103,8 +111,7 @@ def _rfm(known: Known) -> RfmSegment:
         if about["state"] == "fresh":
             about |= {"state": "missing", "reason": "No purchase is known."}
         return RfmSegment(**about, name=None, rule=None, **scores)
-    recency, frequency, spend = scores.values()
-    found = next(one for one in _CLASSES if one.holds(recency, frequency, spend))
+    found = class_of(*scores.values())
     return RfmSegment(**about, name=found.name, rule=found.rule, **scores)
 
 

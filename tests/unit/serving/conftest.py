@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
@@ -82,6 +83,15 @@ PURPOSES = {
 ITEMS = {f"i{n}": f"Film {n}" for n in range(1, 31)}
 
 
+ARROW = {
+    "number": pa.float64(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "text": pa.string(),
+    "list_of_number": pa.list_(pa.float64()),
+    "list_of_text": pa.list_(pa.string()),
+}
+
+
 def microseconds(at: datetime) -> int:
     return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
@@ -96,6 +106,7 @@ class FakeStore:
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
     past: list[tuple[str, str, datetime, frozenset[str]]] = field(default_factory=list)
     read: set[str] = field(default_factory=set)
+    read_people: list[tuple[str, Sequence[str] | None]] = field(default_factory=list)
     searched: list[tuple[str, list[float], int]] = field(default_factory=list)
 
     def put(
@@ -150,6 +161,26 @@ class FakeStore:
             view: record if record.as_of is not None and record.as_of <= at else nothing[view]
             for view, record in found.items()
         }
+
+    def people(
+        self,
+        service: str,
+        at: datetime,
+        columns: Sequence[str],
+        *,
+        who: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Offline is what is online, of Ann and of Bob."""
+        self.read_people.append((service, who))
+        users = ["u-ann", "u-bob"] if who is None else list(who)
+        features = {one.column: one for one in self.services[service]}
+        rows = {user: self.online(service, "user", [user])[0] for user in users}
+        found = {"user_id": pa.array(users, pa.string())}
+        for column in columns:
+            feature = features[column]
+            values = [row[feature.view].values[feature.name] for row in rows.values()]
+            found[column] = pa.array(values, ARROW[feature.kind])
+        return pa.table(found)
 
     def _record(self, key: str, view: str) -> ViewRecord:
         if (key, view) not in self.rows:

@@ -210,6 +210,7 @@ class TestOpenApi:
             "/v1/profiles/{user_id}/interests/{category}/why",
             "/v1/similar/items",
             "/v1/similar/users",
+            "/v1/audiences",
             "/v1/tags",
             "/v1/users",
             "/v1/events",

@@ -44,6 +44,8 @@ ASKED = {
 PAGES = {"GET /users/{user_id}", "GET /compare"}
 # What they read differs with the tag, whose name is among it.
 BY_TAG = {"GET /v1/profiles/{user_id}/interests/{category}/why"}
+# What they read differs with the rule: audiences/test_matching.py.
+BY_RULE = {"POST /v1/audiences"}
 # In test_similar.py.
 BY_VECTOR = {"POST /v1/similar/items", "POST /v1/similar/users"}
 FROM_THE_TAGS = {"GET /v1/tags": "/v1/tags", "GET /tags": "/tags"}
@@ -111,7 +113,7 @@ def test_every_route_says_what_it_reads(settings: Any, endpoints: dict[str, Endp
     assert (
         endpoints.keys()
         == routes
-        == {*(*ASKED, *FROM_THE_NOTE, *FROM_THE_TAGS, *BY_VECTOR, *BY_TAG)}
+        == {*(*ASKED, *FROM_THE_NOTE, *FROM_THE_TAGS, *BY_VECTOR, *BY_TAG, *BY_RULE)}
     )
 
 
