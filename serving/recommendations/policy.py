@@ -64,7 +64,7 @@ class Order(_Declared):
         content_share: share of places for items that were found by their content.
     """
 
-    diversity: Share = 0.1
+    diversity: Share = 0.2
     freshness: Weight = 0.0
     freshness_half_life_days: Annotated[float, Field(gt=0, le=36_500)] = 30.0
     most_of_a_category: Annotated[int, Field(ge=1, le=10)] | None = None
