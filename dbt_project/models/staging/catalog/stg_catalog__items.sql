@@ -34,7 +34,9 @@ from read
 cross join clock
 where read.item_id is not null
 qualify
-    row_number() over (
-        partition by read.item_id order by read.updated_at desc nulls last, read.raw_file desc, read.raw_row desc
-    )
+    row_number()
+        over (
+            partition by read.item_id
+            order by read.updated_at desc nulls last, read.raw_file desc, read.raw_row desc
+        )
     = 1
