@@ -56,7 +56,7 @@ def peak_kib() -> int:
 
     Not `getrusage`: what that says begins with the memory of whoever started the process.
     """
-    return _peak_kib(os.getpid())
+    return peak_kib_of(os.getpid())
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def watch(*arguments: str, **environment: str) -> Watched:
         ) as process,
     ):
         while process.poll() is None:
-            peak = max(peak, *map(_peak_kib, _family(process.pid)))
+            peak = max(peak, *map(peak_kib_of, family(process.pid)))
             time.sleep(0.2)
         if process.returncode != 0:
             said.seek(0)
@@ -92,16 +92,17 @@ def watch(*arguments: str, **environment: str) -> Watched:
     return Watched(time.perf_counter() - start, peak / 1024)
 
 
-def _family(process: int) -> list[int]:
+def family(process: int) -> list[int]:
     """A process and all that it started."""
     try:
         children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     except OSError:
         return [process]
-    return [process, *(one for child in children for one in _family(int(child)))]
+    return [process, *(one for child in children for one in family(int(child)))]
 
 
-def _peak_kib(process: int) -> int:
+def peak_kib_of(process: int) -> int:
+    """A process's largest resident memory; 0 of one that has ended."""
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:

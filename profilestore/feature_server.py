@@ -26,8 +26,12 @@ with without_typeguard():
     from feast.feature_server_utils import convert_response_to_dict
 
     from profilestore.online_store import LMDBOnlineStore
+    from profilestore.online_store.request import Plan
 
 Columns = Mapping[str, list[Any]]
+# A feature service, or features; and whether their views stand before their names.
+_Asked = tuple[str | None, tuple[str, ...], bool]
+_MOST_PLANS = 1_000
 PushTo = Literal["online", "offline", "online_and_offline"]
 
 
@@ -55,6 +59,9 @@ class FeatureServer:
     def __init__(self, settings: Settings) -> None:
         self._feast = FeatureStore(settings).sdk
         self._lock = threading.Lock()
+        # Whoever asks, asks the same again and again. What these say is true as long as the
+        # registry is, and with another registry there is another one of us.
+        self._plans: dict[_Asked, Plan | None] = {}
 
     def get_online_features(
         self,
@@ -77,21 +84,11 @@ class FeatureServer:
             InputError: anything else that is not as Feast needs it.
         """
         with self._lock, _refusals():
-            wanted: Any = list(features)
-            if service is not None:
-                wanted = self._feast.get_feature_service(service, allow_cache=True)
-            online = self._feast._get_provider().online_store
-            body: bytes | None = None
-            if isinstance(online, LMDBOnlineStore) and not versions:
-                body = online.get_online_json(
-                    self._feast.config,
-                    wanted,
-                    entities,
-                    self._feast.registry,
-                    self._feast.project,
-                    full_feature_names,
-                )
+            body = None
+            if not versions:
+                body = self._plainly(entities, (service, tuple(features), full_feature_names))
             if body is None:
+                wanted = self._wanted(service, features)
                 answer = self._feast.get_online_features(
                     features=wanted,
                     entity_rows=dict(entities),
@@ -100,6 +97,29 @@ class FeatureServer:
                 )
                 body = orjson.dumps(convert_response_to_dict(answer.proto))
         return body
+
+    def _plainly(self, entities: Columns, asked: _Asked) -> bytes | None:
+        """The answer straight from the records; None where Feast has to give it."""
+        online = self._feast._get_provider().online_store
+        if not isinstance(online, LMDBOnlineStore):
+            return None
+        if asked not in self._plans:
+            service, features, full_feature_names = asked
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            self._plans[asked] = online.plan(
+                self._wanted(service, features),
+                self._feast.registry,
+                self._feast.project,
+                full_feature_names,
+            )
+        plan = self._plans[asked]
+        return None if plan is None else online.get_online_json(self._feast.config, plan, entities)
+
+    def _wanted(self, service: str | None, features: Sequence[str]) -> Any:
+        if service is None:
+            return list(features)
+        return self._feast.get_feature_service(service, allow_cache=True)
 
     def search(
         self,
@@ -123,11 +143,8 @@ class FeatureServer:
             InputError: anything else that is not as Feast needs it.
         """
         with self._lock, _refusals():
-            wanted: Any = list(features)
-            if service is not None:
-                wanted = self._feast.get_feature_service(service, allow_cache=True)
             answer = self._feast.retrieve_online_documents_v2(
-                features=wanted,
+                features=self._wanted(service, features),
                 query=None if query is None else list(query),
                 query_string=text,
                 top_k=count,

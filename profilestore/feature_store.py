@@ -46,6 +46,7 @@ with without_typeguard():
 
     from profilestore.offline_store import NativeDuckDBOfflineStoreConfig
     from profilestore.online_store import LMDBOnlineStore, python_values, text_key
+    from profilestore.online_store.selection import Selection
 
 State = Literal["fresh", "stale", "missing"]
 
@@ -191,6 +192,8 @@ class FeatureStore:
         self._feast = feast.FeatureStore(repo_path=str(settings.feature_repo))
         # Feast makes a view anew from its message at each call: half of the time of a profile.
         self._online_views: dict[str, list[FeatureView | OnDemandFeatureView]] = {}
+        # By identity: one name stands for other features in another service.
+        self._selections: dict[int, Selection] = {}
 
     @property
     def sdk(self) -> feast.FeatureStore:
@@ -386,6 +389,8 @@ class FeatureStore:
         now = now or datetime.now(UTC)
         if service not in self._online_views:
             self._online_views[service] = self._views(service)
+            for view in self._online_views[service]:
+                self._selections[id(view)] = Selection.of(view, [f.name for f in view.features])
         asked = [
             view
             for view in self._online_views[service]
@@ -449,7 +454,8 @@ class FeatureStore:
             return [{} for _ in keys]
         store = self._feast._get_provider().online_store
         if isinstance(store, LMDBOnlineStore):
-            return _from_records(store, self._feast.config, views, keys, now)
+            selections = [self._selections[id(view)] for view in views]
+            return _from_records(store, self._feast.config, selections, keys, now)
         response = self._feast.get_online_features(
             features=[f"{view.name}:{column.name}" for view in views for column in view.features],
             entity_rows=[{f"{entity}_id": key} for key in keys],
@@ -701,25 +707,25 @@ def _latest(view: FeatureView, entity: str, key: str, at: datetime) -> str:
 def _from_records(
     store: LMDBOnlineStore,
     config: Any,
-    views: Sequence[FeatureView],
+    selections: Sequence[Selection],
     keys: Sequence[str],
     now: datetime,
 ) -> list[dict[str, ViewRecord]]:
-    build = text_key(views[0].join_keys[0])
-    asked = [(view, [column.name for column in view.features]) for view in views]
-    found = store.read_records(config, asked, [build(key) for key in keys], now=to_micros(now))
+    build = text_key(selections[0].view.join_keys[0])
+    entities = [build(key) for key in keys]
+    found = store.read_selections(config, selections, entities, now=to_micros(now))
     rows: list[dict[str, ViewRecord]] = [{} for _ in keys]
-    for (view, names), records in zip(asked, found, strict=True):
+    for selection, records in zip(selections, found, strict=True):
+        name, names = selection.view.name, selection.names
         columns = [
-            python_values(column.dtype.to_value_type(), records.columns[column.name])
-            for column in view.features
+            python_values(kind, records.columns[feature]) for feature, kind in selection.features
         ]
         values = zip(*columns, strict=True) if columns else iter([()] * len(keys))
         for row, state, event, cells in zip(
             rows, records.states, records.events, values, strict=True
         ):
-            row[view.name] = ViewRecord(
-                view.name,
+            row[name] = ViewRecord(
+                name,
                 dict(zip(names, cells, strict=True)),
                 None if event is None else from_micros(event),
                 state,

@@ -6,70 +6,101 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from feast.feature_service import FeatureService
-from feast.feature_view import DUMMY_ENTITY_ID, FeatureView
+from feast.feature_view import DUMMY_ENTITY_ID
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.utils import _get_cached_request_context
 
 from profilestore.online_store.keys import key_builder
+from profilestore.online_store.selection import Selection
 
 _PYTHON = {"STRING": str, "INT32": int, "INT64": int}
 
 
 @dataclass(frozen=True)
 class Group:
-    """Views of the same entities: their positions in `Request.views`, and an entity a row."""
+    """Views of the same entities: their positions in `Request.selections`, an entity a row."""
 
     entities: list[bytes]
-    views: list[int] = field(default_factory=list)
+    views: Sequence[int]
 
 
 @dataclass(frozen=True)
 class Request:
-    """A resolved request.
+    """A request with its entities.
 
     Attributes:
         keys: join key -> its Feast type and its values, a row each.
-        views: each with the features asked for.
         groups: the views by what their entities are called in the request.
     """
 
     keys: dict[str, tuple[str, Sequence[Any]]]
-    views: list[tuple[FeatureView, list[str]]]
+    selections: Sequence[Selection]
     groups: list[Group]
 
 
-def plain_request(
+# A view's join keys, each with what it is called in the request.
+Spelled = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request without its entities.
+
+    Attributes:
+        types: join key, as it is called in the request -> its Feast type.
+        groups: by what the entities are called, positions in `selections`.
+        names: of the features in the answer.
+    """
+
+    types: Mapping[str, str]
+    selections: Sequence[Selection]
+    groups: Mapping[Spelled, Sequence[int]]
+    names: Sequence[str]
+
+    def request(self, entity_rows: Any) -> Request | None:
+        """With entities; None where Feast has to look at them: keys of other types, rows that are
+        not alike, and mistakes."""
+        given = _columns(entity_rows)
+        if given is None or not given.keys() <= self.types.keys() or _counted():
+            return None
+        keys = {}
+        for name, values in given.items():
+            kind = self.types[name]
+            wanted = _PYTHON.get(kind)
+            if wanted is None or set(map(type, values)) != {wanted}:
+                return None
+            keys[name] = kind, values
+        groups = []
+        for spelled, views in self.groups.items():
+            entities = _entities(spelled, keys)
+            if entities is None:
+                return None
+            groups.append(Group(entities, views))
+        return Request(keys, self.selections, groups)
+
+
+def plan_of(
     registry: BaseRegistry,
     project: str,
     features: list[str] | FeatureService,
-    entity_rows: Any,
     full_feature_names: bool,
-) -> Request | None:
-    """The request; None where Feast has to look at it: on-demand views, views without entity,
-    versions, precomputed vectors, keys of other types, metrics, and mistakes."""
-    if getattr(features, "precompute_online", False) or _counted():
+) -> Plan | None:
+    """The plan of a request; None where Feast has to look at it: on-demand views, views without
+    entity, versions, precomputed vectors and mistakes."""
+    if getattr(features, "precompute_online", False):
         return None
     (_, on_demand, joins, types, join_keys, views, _, request_data, entityless) = (
         _get_cached_request_context(registry, project, features, full_feature_names)
     )
     if on_demand or request_data or entityless:
         return None
-    given = _columns(entity_rows)
-    if given is None or not given.keys() <= join_keys:
-        return None
-    keys = {}
-    for name, values in given.items():
-        kind = types[name].name if name in types else ""
-        wanted = _PYTHON.get(kind)
-        if wanted is None or set(map(type, values)) != {wanted}:
-            return None
-        keys[name] = kind, values
-    groups: dict[tuple[tuple[str, str], ...], Group] = {}
-    for n, (view, _) in enumerate(views):
+    groups: dict[Spelled, list[int]] = {}
+    names = []
+    for n, (view, wanted) in enumerate(views):
         if getattr(view.projection, "version_tag", None) is not None:
             return None
         renamed = view.projection.join_key_map
@@ -77,14 +108,15 @@ def plain_request(
             (join_key, renamed.get(join_key, join_key))
             for join_key in (joins[entity] for entity in view.entities)
         )
-        group = groups.get(spelled)
-        if group is None:
-            entities = _entities(spelled, keys)
-            if entities is None:
-                return None
-            group = groups[spelled] = Group(entities)
-        group.views.append(n)
-    return Request(keys, views, list(groups.values()))
+        groups.setdefault(spelled, []).append(n)
+        prefix = f"{view.projection.name_to_use()}__" if full_feature_names else ""
+        names += [f"{prefix}{feature}" for feature in wanted]
+    return Plan(
+        {name: types[name].name if name in types else "" for name in join_keys},
+        [Selection.of(view, wanted) for view, wanted in views],
+        groups,
+        names,
+    )
 
 
 def _counted() -> bool:

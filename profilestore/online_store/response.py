@@ -19,6 +19,7 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.type_map import feast_value_type_to_python_type
 from feast.value_type import ValueType
 
+from profilestore.instants import from_micros
 from profilestore.online_store.reading import ViewRecords
 from profilestore.online_store.record import (
     FIXED,
@@ -60,14 +61,18 @@ def to_proto(kind: str, value: Any) -> Value:
     return parsed
 
 
-def python_values(value_type: ValueType, values: Sequence[Any]) -> Sequence[Any]:
+def python_values(kind: str, values: Sequence[Any]) -> Sequence[Any]:
     """A column of `ViewRecords` as Feast's `to_dict` has it: times as datetimes in UTC, and values
-    of the less common types as Python's."""
-    kind = value_type.name
-    if kind not in ("UNIX_TIMESTAMP", "UNIX_TIMESTAMP_LIST") and (
-        kind in FIXED or kind in TEXTS or kind in _LISTS
-    ):
+    of the less common types as Python's.
+
+    Args:
+        kind: name of the Feast type.
+    """
+    if kind == "UNIX_TIMESTAMP":
+        return [None if value is None else from_micros(value * _MICROSECONDS) for value in values]
+    if kind != "UNIX_TIMESTAMP_LIST" and (kind in FIXED or kind in TEXTS or kind in _LISTS):
         return values
+    value_type = ValueType[kind]
     return [feast_value_type_to_python_type(to_proto(kind, value), value_type) for value in values]
 
 

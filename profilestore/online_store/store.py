@@ -24,7 +24,7 @@ from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from feast.utils import _get_entity_key_protos, _get_unique_entities
 
 from profilestore.errors import InputError
-from profilestore.instants import MICROSECOND, from_micros, to_micros
+from profilestore.instants import from_micros, to_micros
 from profilestore.online_store import json_response, response
 from profilestore.online_store.database import BATCH, ENTITIES, LIVE, Database, Snapshot, database
 from profilestore.online_store.keys import entity_bytes, entity_key, short
@@ -44,8 +44,9 @@ from profilestore.online_store.reading import (
     read_rows,
     read_views,
 )
-from profilestore.online_store.record import NEVER, Schema, Stamp, from_proto, kind_of, run_number
-from profilestore.online_store.request import Request, plain_request
+from profilestore.online_store.record import NEVER, Schema, Stamp, from_proto, run_number
+from profilestore.online_store.request import Plan, Request, plan_of
+from profilestore.online_store.selection import Selection, kinds_of, lifetime_of
 from profilestore.online_store.vectors import (
     Neighbour,
     VectorIndexes,
@@ -127,17 +128,27 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
         Returns:
             One for each of `views`.
         """
+        selections = [Selection.of(view, wanted) for view, wanted in views]
+        return self.read_selections(config, selections, entities, now=now)
+
+    def read_selections(
+        self,
+        config: RepoConfig,
+        selections: Sequence[Selection],
+        entities: Sequence[bytes],
+        *,
+        now: int | None = None,
+    ) -> list[ViewRecords]:
+        """As `read_records`, for whoever reads the same features again and again."""
         now = _now() if now is None else now
         with self._database(config).read() as snapshot:
             asked = []
-            for view, wanted in views:
-                lifetime = _lifetime(view)
+            for one in selections:
                 layout = None
                 if snapshot is not None:
-                    layout = read_layout(snapshot, config.project, view.name)
-                kinds = _kinds(view)
-                features = [(name, kinds.get(name, "")) for name in wanted]
-                asked.append((layout, features, None if lifetime is None else now - lifetime))
+                    layout = read_layout(snapshot, config.project, one.view.name)
+                oldest = None if one.lifetime is None else now - one.lifetime
+                asked.append((layout, one.features, oldest))
             if snapshot is None:
                 return read_nothing(asked, len(entities))
             return read_views(
@@ -156,7 +167,7 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
     ) -> list[tuple[datetime | None, dict[str, Value] | None]]:
         """Feast's way to read. Past the view's ttl an entity has its event time and no values."""
         wanted = requested_features or [feature.name for feature in table.features]
-        kinds = _kinds(table)
+        kinds = kinds_of(table)
         entities = [entity_bytes(key) for key in entity_keys]
         found = self.read_records(config, [(table, wanted)], entities)[0]
         columns = [
@@ -196,7 +207,8 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
 
         A value past its view's ttl is null with the status OUTSIDE_MAX_AGE.
         """
-        request = plain_request(registry, project, features, entity_rows, full_feature_names)
+        plan = plan_of(registry, project, features, full_feature_names)
+        request = None if plan is None else plan.request(entity_rows)
         if request is None or include_feature_view_version_metadata:
             return super().get_online_features(
                 config,
@@ -208,40 +220,45 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
                 include_feature_view_version_metadata,
             )
         message = response.begin(request.keys)
-        for view, wanted, found in self._read_request(config, request):
-            response.add(message, view, wanted, found, full_feature_names)
-        return OnlineResponse(message, feature_types=self._build_feature_types(request.views))
+        for one, found in self._read_request(config, request):
+            response.add(message, one.view, one.names, found, full_feature_names)
+        views = [(one.view, one.names) for one in request.selections]
+        return OnlineResponse(message, feature_types=self._build_feature_types(views))
 
-    def get_online_json(
+    def plan(
         self,
-        config: RepoConfig,
         features: list[str] | FeatureService,
-        entity_rows: Mapping[str, list[Any]],
         registry: BaseRegistry,
         project: str,
         full_feature_names: bool = False,
+    ) -> Plan | None:
+        """What `get_online_json` needs of a request for these features, as long as the registry
+        stays the same; None where only `get_online_features` can answer."""
+        return plan_of(registry, project, features, full_feature_names)
+
+    def get_online_json(
+        self, config: RepoConfig, plan: Plan, entity_rows: Mapping[str, list[Any]]
     ) -> bytes | None:
         """What Feast's feature server would make of `get_online_features`, as JSON.
 
-        None where the request is not a plain one: then `get_online_features` answers.
+        None where the entities are not plain ones: then `get_online_features` answers.
         """
-        request = plain_request(registry, project, features, entity_rows, full_feature_names)
+        request = plan.request(entity_rows)
         if request is None:
             return None
-        views = self._read_request(config, request)
-        return json_response.encode(request.keys, views, full_feature_names)
+        return json_response.encode(request.keys, plan.names, self._read_request(config, request))
 
     def _read_request(
         self, config: RepoConfig, request: Request
-    ) -> list[tuple[FeatureView, list[str], ViewRecords]]:
-        """Each view of a request, its features and its records."""
+    ) -> list[tuple[Selection, ViewRecords]]:
+        """Each view of a request and its records."""
         found: dict[int, ViewRecords] = {}
         now = _now()
         for group in request.groups:
-            views = [request.views[n] for n in group.views]
-            read = self.read_records(config, views, group.entities, now=now)
+            views = [request.selections[n] for n in group.views]
+            read = self.read_selections(config, views, group.entities, now=now)
             found |= zip(group.views, read, strict=True)
-        return [(view, wanted, found[n]) for n, (view, wanted) in enumerate(request.views)]
+        return [(one, found[n]) for n, one in enumerate(request.selections)]
 
     async def get_online_features_async(self, *args: Any, **named: Any) -> OnlineResponse:
         """As `get_online_features`."""
@@ -367,7 +384,7 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
         Raises:
             InputError: as `online_write_batch`.
         """
-        kinds = _kinds(table)
+        kinds = kinds_of(table)
         data: list[Push] = [
             (
                 EntityKey(join_keys=table.join_keys, entity_values=[Value(string_val=key)]),
@@ -525,7 +542,7 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
                 layout = read_layout(snapshot, config.project, table.name)
             if snapshot is None or layout is None:
                 return []
-            lifetime = _lifetime(table)
+            lifetime = lifetime_of(table)
             oldest = None if lifetime is None else _now() - lifetime
             scan = Scan(snapshot, layout, _schema(table).features, oldest)
             if filters is not None:
@@ -638,16 +655,6 @@ def _document(
 
 def _schema(table: FeatureView) -> Schema:
     return Schema.of([(f.name, f.dtype.to_value_type()) for f in table.features])
-
-
-def _kinds(table: FeatureView) -> dict[str, str]:
-    return {f.name: kind_of(f.dtype) for f in table.features}
-
-
-def _lifetime(table: FeatureView) -> int | None:
-    """The view's ttl in microseconds; None is for ever."""
-    ttl = getattr(table, "ttl", None)
-    return ttl // MICROSECOND if ttl else None
 
 
 @lru_cache(maxsize=256)

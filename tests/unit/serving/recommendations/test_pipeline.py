@@ -81,6 +81,8 @@ def test_each_says_which_of_the_history_is_nearest_to_it(to_ann, bundle) -> None
 
 
 def test_an_item_that_came_after_the_model_is_found_by_its_text(texts, to_ann, settings) -> None:
+    # All films of the model lie in one direction, and a new one in none.
+    settings.recommendations_file.write_text("order: {diversity: 0}")
     texts.nearest = lambda *_: [Neighbour("i-new", 0.1, {}), Neighbour("i30", 0.2, {})]
     found = to_ann(10, set())
     assert ids(found)[:9] == [f"i{n}" for n in range(28, 19, -1)]
@@ -88,7 +90,7 @@ def test_an_item_that_came_after_the_model_is_found_by_its_text(texts, to_ann, s
     assert (last.item_id, last.found_by, last.score) == ("i-new", ("content",), None)
     assert found.items["i-new"].title == "New"
     assert "i-new" not in found.near
-    settings.recommendations_file.write_text("order: {content_share: 0}")
+    settings.recommendations_file.write_text("order: {diversity: 0, content_share: 0}")
     assert "i-new" not in ids(to_ann(10, set()))
 
 
