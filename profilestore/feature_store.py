@@ -387,13 +387,9 @@ class FeatureStore:
             views: those to read; by default all of the service.
         """
         now = now or datetime.now(UTC)
-        if service not in self._online_views:
-            self._online_views[service] = self._views(service)
-            for view in self._online_views[service]:
-                self._selections[id(view)] = Selection.of(view, [f.name for f in view.features])
         asked = [
             view
-            for view in self._online_views[service]
+            for view in self._kept_views(service)
             if view.entities[0] == entity and (views is None or view.name in views)
         ]
         if not keys or not asked:
@@ -546,7 +542,7 @@ class FeatureStore:
         """
         views = [
             view
-            for view in self._views(service)
+            for view in self._kept_views(service)
             if view.entities[0] == entity and any(field.vector_index for field in view.features)
         ]
         if len(views) != 1:
@@ -555,6 +551,31 @@ class FeatureStore:
                 "search by, needed one. Say `vector_index: cosine` at the mart's column."
             )
         (view,) = views
+        searched = next(field for field in view.features if field.vector_index)
+        online = self._feast._get_provider().online_store
+        if isinstance(online, LMDBOnlineStore):
+            selection = self._selections[id(view)]
+            near = online.neighbours(
+                self._feast.config,
+                view,
+                searched.name,
+                vector,
+                count,
+                distance_metric=searched.vector_search_metric,
+            )
+            return [
+                Neighbour(
+                    entity_key.entity_values[0].string_val,
+                    one.distance,
+                    {
+                        name: python_values(kind, [value])[0]
+                        for (name, kind), value in zip(
+                            selection.features, one.record.values, strict=True
+                        )
+                    },
+                )
+                for entity_key, one in near
+            ]
         names = [field.name for field in view.features]
         found = self._feast.retrieve_online_documents_v2(
             features=[f"{view.name}:{name}" for name in names],
@@ -648,6 +669,14 @@ class FeatureStore:
             ]
         )
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def _kept_views(self, service: str) -> list[FeatureView | OnDemandFeatureView]:
+        """As `_views`, made once."""
+        if service not in self._online_views:
+            self._online_views[service] = self._views(service)
+            for view in self._online_views[service]:
+                self._selections[id(view)] = Selection.of(view, [f.name for f in view.features])
+        return self._online_views[service]
 
     def _stored_views(self, service: str, entity: str) -> list[FeatureView]:
         """The views of one entity whose values lie in a store."""

@@ -73,11 +73,12 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
     )
     problems.install(app, served)
     _add_middleware(app, settings)
+    # Routes are tried in their order: what is asked most often comes first.
+    add_feast_routes(app, served, gate)
     add_profile_routes(app, served, popularity, gate)
     add_audience_routes(app, served, gate)
     add_model_routes(app, settings, served, gate)
     add_event_routes(app, intake, gate)
-    add_feast_routes(app, served, gate)
     add_health_routes(app, served, gate)
     add_page_routes(app, settings, served, intake, gate)
     app.openapi = lambda: _openapi(app, gate)  # type: ignore[method-assign]

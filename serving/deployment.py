@@ -35,6 +35,7 @@ from profilestore.sources import Clock, read_clock
 from profilestore.sources.clock import ACTIVE_FILE
 from profilestore.tags import TAGS, Tags
 from serving.documents import MissingPart
+from serving.items import Items
 from serving.people import People
 from serving.recommendations.policy import Policy, load_policy
 from serving.telemetry import timed
@@ -288,6 +289,7 @@ class Deployment:
             lambda: SharedStore(open_store(settings)),
             [settings.registry, note],
         )
+        self._items = Watched("items", lambda: Items(self._store.get()), [settings.registry, note])
         self._past = Watched(
             "feature registry", lambda: SharedStore(open_store(settings)), [settings.registry]
         )
@@ -322,6 +324,15 @@ class Deployment:
         """
         self._people.get()
         return self._store.get()
+
+    def items(self) -> Items:
+        """Titles and the like of items.
+
+        Raises:
+            MissingStageError: nothing was applied, or nothing was materialised.
+        """
+        self._people.get()
+        return self._items.get()
 
     def past(self) -> Store:
         """The offline store, safe for threads; another one than `store`, which is not kept waiting.

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from profilestore.feature_store import ViewRecord
-from serving.deployment import Store
 from serving.documents import ItemDocument
 from serving.reads import Reads
 
+if TYPE_CHECKING:
+    from serving.deployment import Store
+
 SERVICE = "items_v1"
 _TITLE, _CATEGORIES, _FROM, _UNTIL = "title", "categories", "available_from", "available_until"
+_SECONDS, _MOST_KEPT = 60.0, 100_000
 _NAMES = (_TITLE, _CATEGORIES, _FROM, _UNTIL)
 READS = Reads(SERVICE, lambda f: f.entity == "item" and f.name in (_TITLE, _CATEGORIES))
 # Of an item that may be recommended.
@@ -43,22 +47,56 @@ class Item:
         )
 
 
-def read_items(
-    store: Store, item_ids: Iterable[str], *, now: datetime, columns: Collection[str] = ()
-) -> dict[str, Item]:
-    """Item of each id, in one read of the online store.
+class Items:
+    """The items of one materialisation, each kept for a minute: what is pushed of one shows then.
+
+    Recommendations look at a hundred items to show ten, and people at the same ones again and
+    again.
 
     Args:
-        columns: which of them are wanted in `values`, as `<view>__<feature>`.
+        clock: seconds that only grow.
     """
-    ids = list(dict.fromkeys(item_ids))
-    views = {
-        feature.view
-        for feature in store.features(SERVICE)
-        if feature.entity == "item" and (feature.name in _NAMES or feature.column in columns)
-    }
-    rows = store.online(SERVICE, "item", ids, now=now, views=views)
-    return {item_id: _item(item_id, row) for item_id, row in zip(ids, rows, strict=True)}
+
+    def __init__(self, store: Store, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._clock = store, clock
+        # By the columns that were asked for beside the names.
+        self._kept: dict[frozenset[str], dict[str, tuple[float, Item]]] = {}
+
+    def read(
+        self, item_ids: Iterable[str], *, now: datetime, columns: Collection[str] = ()
+    ) -> dict[str, Item]:
+        """Item of each id; those that are not kept in one read of the online store.
+
+        Args:
+            columns: which of them are wanted in `values`, as `<view>__<feature>`.
+        """
+        ids = list(dict.fromkeys(item_ids))
+        wanted = frozenset(columns)
+        # What another thread puts there meanwhile is as good.
+        kept = self._kept.setdefault(wanted, {})
+        at = self._clock()
+        found = {
+            item_id: known[1]
+            for item_id in ids
+            if (known := kept.get(item_id)) is not None and at < known[0]
+        }
+        unknown = [item_id for item_id in ids if item_id not in found]
+        if unknown:
+            read = self._read(unknown, now, wanted)
+            if len(kept) + len(read) > _MOST_KEPT:
+                kept.clear()
+            kept.update({item_id: (at + _SECONDS, item) for item_id, item in read.items()})
+            found |= read
+        return {item_id: found[item_id] for item_id in ids}
+
+    def _read(self, ids: list[str], now: datetime, columns: frozenset[str]) -> dict[str, Item]:
+        views = {
+            feature.view
+            for feature in self._store.features(SERVICE)
+            if feature.entity == "item" and (feature.name in _NAMES or feature.column in columns)
+        }
+        rows = self._store.online(SERVICE, "item", ids, now=now, views=views)
+        return {item_id: _item(item_id, row) for item_id, row in zip(ids, rows, strict=True)}
 
 
 def _item(item_id: str, views: Mapping[str, ViewRecord]) -> Item:

@@ -40,7 +40,7 @@ from serving.blocks.segments import VALUE, segments_block
 from serving.blocks.view_fields import fields_block
 from serving.deployment import Deployment
 from serving.documents import ClockNote, ProfileDocument, RecommendationsBlock
-from serving.items import AVAILABILITY, Item, read_items
+from serving.items import AVAILABILITY, Item
 from serving.items import READS as ITEMS
 from serving.reads import Reads
 from serving.recommendations.block import recommendations_block
@@ -141,11 +141,12 @@ def read_profile(
     known = Known(user_id, records, layout, permission, at, is_past=as_of is not None)
     seen = seen_items(store.features(SERVICE), records)
     model = model_of(deployment, known) if chosen & OF_MODEL else None
-    recommendations, items = None, {}
+    recommendations: RecommendationsBlock | None = None
+    items: Mapping[str, Item] = {}
     if model is not None and RECOMMENDATIONS in chosen:
         recommendations, items = _recommended(deployment, model, seen, asked_at)
     if not items and chosen & {HISTORY, PREFERENCES}:
-        items = read_items(store, sorted(seen), now=asked_at)
+        items = deployment.items().read(sorted(seen), now=asked_at)
     own: dict[str, Callable[[], Any]] = {
         INTERESTS: lambda: interests_block(known),
         HISTORY: lambda: history_block(known, items),

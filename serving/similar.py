@@ -15,7 +15,6 @@ from serving.documents import (
     SimilarUser,
     SimilarUsersDocument,
 )
-from serving.items import read_items
 from serving.profile import UnknownUserError
 from serving.reads import Reads
 from serving.why import UnknownItemError
@@ -56,7 +55,7 @@ def similar_items(
     """
     store = deployment.store()
     model, found = _near(store, "item", item_id, k, asked_at)
-    items = read_items(store, [one.key for one in found], now=asked_at)
+    items = deployment.items().read([one.key for one in found], now=asked_at)
     return SimilarItemsDocument(
         asked_at=asked_at,
         item_id=item_id,

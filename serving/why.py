@@ -25,7 +25,7 @@ from serving.documents import (
     ViewSource,
     WhyDocument,
 )
-from serving.items import Item, read_items
+from serving.items import Item
 from serving.profile import UnknownUserError, read_profile
 from serving.recommendations.person import Records, is_known, query_inputs
 from serving.wording import feature_name, value_text
@@ -74,8 +74,8 @@ def why(deployment: Deployment, user_id: str, item_id: str, *, asked_at: datetim
     shares = _shares(
         bundle, records, asked_at, lambda answer: float(np.dot(ahead, answer["vector"]))
     )
-    contributions = _contributions(bundle, store, records, shares, asked_at)
-    item = read_items(store, [item_id], now=asked_at)[item_id]
+    contributions = _contributions(deployment, bundle, records, shares, asked_at)
+    item = deployment.items().read([item_id], now=asked_at)[item_id]
     return WhyDocument(
         asked_at=asked_at,
         user_id=user_id,
@@ -122,7 +122,7 @@ def why_score(
         scale="amount" if head.kind == "amount" else "log-odds",
         on_scale=shares.whole,
         on_scale_of_nobody=shares.nobody,
-        contributions=_contributions(bundle, store, records, shares, asked_at),
+        contributions=_contributions(deployment, bundle, records, shares, asked_at),
     )
 
 
@@ -213,11 +213,13 @@ def _shares(
 
 
 def _contributions(
-    bundle: Bundle, store: Store, records: Records, shares: _Shares, asked_at: datetime
+    deployment: Deployment, bundle: Bundle, records: Records, shares: _Shares, asked_at: datetime
 ) -> list[Contribution]:
     turned_to = _history_ids(bundle, records, bundle.encoding.histories(_ITEMS))
-    items = read_items(store, turned_to, now=asked_at)
-    features = {feature.column: feature for feature in store.features(bundle.feature_service)}
+    items = deployment.items().read(turned_to, now=asked_at)
+    features = {
+        feature.column: feature for feature in deployment.store().features(bundle.feature_service)
+    }
     found = [
         _contribution(part, float(value), float(error), records, features, turned_to, items)
         for part, value, error in zip(shares.parts, shares.points, shares.errors, strict=True)

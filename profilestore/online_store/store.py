@@ -531,9 +531,37 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
             InputError: the view has no vectors, or all have another length; no such metric; a
                 filter on a feature that the view has not.
         """
+        return [
+            _document(table, requested_features, entity, one)
+            for entity, one in self.neighbours(
+                config,
+                table,
+                vector_feature(table, requested_features),
+                embedding,
+                top_k,
+                distance_metric=distance_metric,
+                filters=filters,
+            )
+        ]
+
+    def neighbours(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        feature: str,
+        embedding: Sequence[float],
+        top_k: int,
+        *,
+        distance_metric: str | None = None,
+        filters: ComparisonFilter | CompoundFilter | None = None,
+    ) -> list[tuple[EntityKey, Neighbour]]:
+        """As `nearest`, with each one's record: no message is made of a value.
+
+        Args:
+            feature: the vectors that are searched.
+        """
         metric = metric_of(distance_metric, table.name)
-        names = [feature.name for feature in table.features]
-        feature = vector_feature(table, requested_features)
+        names = [one.name for one in table.features]
         check_length(table, feature, len(embedding))
         at = names.index(feature)
         with self._database(config).read() as snapshot:
@@ -564,10 +592,7 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
                 )
                 pushed = scan.pushed()
                 found = search(table.name, base, pushed, scan.row, at, embedding, top_k, metric)
-            return [
-                _document(table, requested_features, entity_key(scan.whole(one.entity)), one)
-                for one in found
-            ]
+            return [(entity_key(scan.whole(one.entity)), one) for one in found]
 
     def _database(self, config: RepoConfig) -> Database:
         options = config.online_store

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from profilestore.artifacts import Bundle
 from serving.deployment import Deployment
 from serving.documents import Method, ModelSource, State, ViewSource
-from serving.items import SERVICE, Item, read_items
+from serving.items import SERVICE, Item
 from serving.popularity import VIEW, Popularity
 from serving.reads import Reads
 from serving.recommendations.candidates import Candidate, merged
@@ -145,7 +145,7 @@ def _listed(
     policy = deployment.policy()
     columns = policy.item_columns | ({_FIRST} if policy.order.freshness else set())
     wanted = [*(one.item_id for one in found), *sorted(also)]
-    items = read_items(deployment.store(), wanted, now=now, columns=columns)
+    items = deployment.items().read(wanted, now=now, columns=columns)
     left = allowed(found, items, has=has, policy=policy.filter, now=now)
     listed = Listed(
         worth=worth(left, items, raised_by),
