@@ -199,6 +199,10 @@ bench-transfer: $(VENV)/.installed ## What a training gains from former days, an
 bench-sources: $(VENV)/.installed ## From nothing to a profile with several logs, the model beside its baselines (SOURCES="movielens tafeng <folder>")
 	$(VENV)/bin/python benchmarks/sources.py $(SOURCES)
 
+.PHONY: bench-serving
+bench-serving: $(STAMPS)/train ## Measure the service on one core beside `feast serve` and a bare loop, and at twice its load (QUICK=1: small; needs redis-server)
+	$(VENV)/bin/python benchmarks/serving.py $(if $(QUICK),--quick)
+
 .PHONY: bench-lists
 bench-lists: $(STAMPS)/train ## What lists gain and lose by diversity, caps and a place for content (QUICK=1: fewer questions)
 	$(VENV)/bin/python benchmarks/lists.py $(if $(QUICK),--quick)
