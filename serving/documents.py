@@ -7,7 +7,7 @@ string, so that no digit is lost.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from pydantic.json_schema import SkipJsonSchema
@@ -22,6 +22,9 @@ Method = Literal["two_tower", "popular"]
 FoundBy = Literal["collaborative", "content", "popular"]
 
 _PSEUDONYM = "u-5f0d1c0a6c1e4d7b9a2f3e8b7c6d5e4f"
+
+
+Pseudonym = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._~-]+$")]
 
 
 class Document(BaseModel):
@@ -430,6 +433,28 @@ class ProfileDocument(Document):
             if told.get(name, self) is None:
                 del told[name]
         return told
+
+
+class AskProfiles(Document):
+    """Whose profiles are asked for, and what of them."""
+
+    user_ids: list[Pseudonym] = Field(min_length=1, max_length=100, examples=[[_PSEUDONYM]])
+    fields: str | None = Field(
+        None,
+        max_length=1000,
+        description="Names of blocks with commas between; by default all but those on request.",
+        examples=["activity,interests"],
+    )
+    purpose: str | None = Field(None, max_length=64, description="What they are asked for.")
+
+
+class ProfilesDocument(Document):
+    """Profiles of several people."""
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    asked_at: datetime
+    profiles: list[ProfileDocument] = Field(description="In the order asked for, each person once.")
+    unknown: list[str] = Field(description="Those of whom nothing is known.")
 
 
 class RecommendationsDocument(Document):

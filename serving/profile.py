@@ -5,12 +5,12 @@ Each block is made in a module of `serving.blocks`; here is read what they need,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from profilestore.errors import InputError, ProfilestoreError
-from profilestore.feature_store import ViewRecord
 from profilestore.settings import Settings
 from profilestore.sources import Clock
 from serving.blocks.embedding import embedding_block
@@ -32,7 +32,7 @@ from serving.blocks.layout import (
     Layout,
 )
 from serving.blocks.model import Model, model_of
-from serving.blocks.permission import permission_for
+from serving.blocks.permission import Permission, permission_for
 from serving.blocks.preferences import MADE_FROM, preferences_block
 from serving.blocks.scores import scores_block
 from serving.blocks.segments import READS as SEGMENTS_READ
@@ -45,7 +45,7 @@ from serving.items import READS as ITEMS
 from serving.reads import Reads
 from serving.recommendations.block import recommendations_block
 from serving.recommendations.person import READS as MODEL
-from serving.recommendations.person import is_known, names_items, seen_items
+from serving.recommendations.person import Records, is_known, names_items, seen_items
 from serving.recommendations.pipeline import FIRST_TURNED_TO, recommend_to
 from serving.recommendations.retrieve import READS as CONTENT
 
@@ -115,31 +115,117 @@ def read_profile(
         ProfilestoreError: the online store is not filled, or cannot be read.
     """
     asked_at = asked_at or datetime.now(UTC)
+    asked = _Asked.of(deployment, asked_at, fields=fields, purpose=purpose, as_of=as_of)
     store = deployment.store()
-    layout = Layout.of(store.features(SERVICE), store.view_tags(SERVICE))
-    chosen = layout.chosen(fields)
-    permission = permission_for(store, purpose)
-    told = {view for view in layout.columns if permission.of_view(view, SERVICE) is not None}
-    needed = {view for view in _needed(layout, chosen) if view in told}
-    at = asked_at if as_of is None else _past(as_of, asked_at)
 
-    def read(views: set[str]) -> dict[str, ViewRecord]:
+    def read(views: set[str]) -> Records:
         if as_of is not None:
-            return deployment.past().as_of(SERVICE, "user", user_id, at, views=views)
-        return store.online(SERVICE, "user", [user_id], now=at, views=views)[0]
+            return deployment.past().as_of(SERVICE, "user", user_id, asked.at, views=views)
+        return store.online(SERVICE, "user", [user_id], now=asked.at, views=views)[0]
 
-    records = read(needed)
-    if told and not is_known(records):
-        rest = read(told - needed)
-        if not is_known(rest):
-            when = "" if as_of is None else f" at {at.isoformat()}"
-            raise UnknownUserError(
-                f"Nothing is known of {user_id!r}{when}. Pseudonyms that can be asked for are at "
-                "/v1/users; `profilestore pseudonym <raw id>` makes one from an identifier of "
-                "your log."
-            )
-    known = Known(user_id, records, layout, permission, at, is_past=as_of is not None)
-    seen = seen_items(store.features(SERVICE), records)
+    records = read(asked.needed)
+    if asked.told and not is_known(records) and not is_known(read(asked.told - asked.needed)):
+        when = "" if as_of is None else f" at {asked.at.isoformat()}"
+        raise UnknownUserError(
+            f"Nothing is known of {user_id!r}{when}. Pseudonyms that can be asked for are at "
+            "/v1/users; `profilestore pseudonym <raw id>` makes one from an identifier of "
+            "your log."
+        )
+    return _profile(deployment, asked, user_id, records)
+
+
+def read_profiles(
+    deployment: Deployment,
+    user_ids: Sequence[str],
+    asked_at: datetime | None = None,
+    *,
+    fields: str | None = None,
+    purpose: str | None = None,
+) -> tuple[list[ProfileDocument], list[str]]:
+    """The profiles of several people, as `read_profile` makes them, with one read of their views.
+
+    Returns:
+        The profiles, in the order asked for, each once; and those of whom nothing is known.
+
+    Raises:
+        InputError: there is no such block or purpose.
+        ProfilestoreError: the online store is not filled, or cannot be read.
+    """
+    asked_at = asked_at or datetime.now(UTC)
+    asked = _Asked.of(deployment, asked_at, fields=fields, purpose=purpose, as_of=None)
+    store = deployment.store()
+
+    def read(who: Sequence[str], views: set[str]) -> dict[str, Records]:
+        rows = store.online(SERVICE, "user", who, now=asked.at, views=views)
+        return dict(zip(who, rows, strict=True))
+
+    records = read(list(dict.fromkeys(user_ids)), asked.needed)
+    doubtful = [one for one, found in records.items() if asked.told and not is_known(found)]
+    rest = read(doubtful, asked.told - asked.needed) if doubtful else {}
+    unknown = [one for one in doubtful if not is_known(rest[one])]
+    return [
+        _profile(deployment, asked, user_id, found)
+        for user_id, found in records.items()
+        if user_id not in unknown
+    ], unknown
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked for, whoever it is of.
+
+    Attributes:
+        asked_at: now.
+        at: the instant whose values are asked for.
+        chosen: names of blocks.
+        told: views that may be told.
+        needed: those of them that the blocks are made from.
+    """
+
+    asked_at: datetime
+    at: datetime
+    is_past: bool
+    purpose: str | None
+    layout: Layout
+    permission: Permission
+    chosen: set[str]
+    told: set[str]
+    needed: set[str]
+
+    @classmethod
+    def of(
+        cls,
+        deployment: Deployment,
+        asked_at: datetime,
+        *,
+        fields: str | None,
+        purpose: str | None,
+        as_of: datetime | None,
+    ) -> _Asked:
+        store = deployment.store()
+        layout = Layout.of(store.features(SERVICE), store.view_tags(SERVICE))
+        chosen = layout.chosen(fields)
+        permission = permission_for(store, purpose)
+        told = {view for view in layout.columns if permission.of_view(view, SERVICE) is not None}
+        return cls(
+            asked_at=asked_at,
+            at=asked_at if as_of is None else _past(as_of, asked_at),
+            is_past=as_of is not None,
+            purpose=purpose,
+            layout=layout,
+            permission=permission,
+            chosen=chosen,
+            told=told,
+            needed={view for view in _needed(layout, chosen) if view in told},
+        )
+
+
+def _profile(
+    deployment: Deployment, asked: _Asked, user_id: str, records: Records
+) -> ProfileDocument:
+    layout, chosen, asked_at = asked.layout, asked.chosen, asked.asked_at
+    known = Known(user_id, records, layout, asked.permission, asked.at, is_past=asked.is_past)
+    seen = seen_items(deployment.store().features(SERVICE), records)
     model = model_of(deployment, known) if chosen & OF_MODEL else None
     recommendations: RecommendationsBlock | None = None
     items: Mapping[str, Item] = {}
@@ -169,8 +255,8 @@ def read_profile(
     clock = deployment.clock()
     return ProfileDocument(
         asked_at=asked_at,
-        as_of=None if as_of is None else at,
-        purpose=purpose,
+        as_of=asked.at if asked.is_past else None,
+        purpose=asked.purpose,
         clock=None if clock is None else clock_note(clock),
         identity=identity_block(known),
         **blocks,

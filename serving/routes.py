@@ -16,6 +16,7 @@ from serving.access.purposes import check_service, purpose_for
 from serving.blocks.known import SERVICE
 from serving.deployment import Deployment
 from serving.documents import (
+    AskProfiles,
     ChooseModel,
     LikeItem,
     LikeUser,
@@ -23,6 +24,7 @@ from serving.documents import (
     PeopleDocument,
     PersonSeen,
     ProfileDocument,
+    ProfilesDocument,
     RecommendationsDocument,
     ScoreWhyDocument,
     SimilarItemsDocument,
@@ -39,7 +41,7 @@ from serving.people import READS as PEOPLE
 from serving.popularity import READS as POPULARITY
 from serving.popularity import Popularity
 from serving.profile import READS as PROFILE
-from serving.profile import read_profile
+from serving.profile import read_profile, read_profiles
 from serving.reads import Reads, reads
 from serving.recommendations.block import recommendations_block
 from serving.recommendations.person import READS as MODEL
@@ -138,6 +140,25 @@ def add_profile_routes(
         """
         purpose = purpose_for(client, purpose)
         return read_profile(served, user_id, fields=fields, purpose=purpose, as_of=as_of)
+
+    @app.post(
+        "/v1/profiles",
+        tags=["profiles"],
+        summary="Profiles of several people",
+        responses=problems.described(*REFUSALS, problems.INVALID_REQUEST, problems.NOT_READY),
+    )
+    @reads(*PROFILE)
+    def profiles_of(asked: AskProfiles, client: Client = profiles) -> ProfilesDocument:
+        """As one person's profile, of a hundred people at most; who is not known is listed."""
+        asked_at = datetime.now(UTC)
+        found, unknown = read_profiles(
+            served,
+            asked.user_ids,
+            asked_at,
+            fields=asked.fields,
+            purpose=purpose_for(client, asked.purpose),
+        )
+        return ProfilesDocument(asked_at=asked_at, profiles=found, unknown=unknown)
 
     @app.get(
         "/v1/recommendations/{user_id}",

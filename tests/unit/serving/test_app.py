@@ -211,6 +211,7 @@ class TestOpenApi:
             "/v1/similar/items",
             "/v1/similar/users",
             "/v1/audiences",
+            "/v1/profiles",
             "/v1/tags",
             "/v1/users",
             "/v1/events",

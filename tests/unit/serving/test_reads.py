@@ -44,6 +44,8 @@ ASKED = {
 PAGES = {"GET /users/{user_id}", "GET /compare"}
 # What they read differs with the tag, whose name is among it.
 BY_TAG = {"GET /v1/profiles/{user_id}/interests/{category}/why"}
+# Several of what `GET` with one of them gives.
+OF_SEVERAL = {"POST /v1/profiles": "GET /v1/profiles/{user_id}"}
 # What they read differs with the rule: audiences/test_matching.py.
 BY_RULE = {"POST /v1/audiences"}
 # In test_similar.py.
@@ -113,8 +115,13 @@ def test_every_route_says_what_it_reads(settings: Any, endpoints: dict[str, Endp
     assert (
         endpoints.keys()
         == routes
-        == {*(*ASKED, *FROM_THE_NOTE, *FROM_THE_TAGS, *BY_VECTOR, *BY_TAG, *BY_RULE)}
+        == {*(*ASKED, *FROM_THE_NOTE, *FROM_THE_TAGS, *BY_VECTOR, *BY_TAG, *BY_RULE, *OF_SEVERAL)}
     )
+
+
+@pytest.mark.parametrize(("name", "one"), OF_SEVERAL.items())
+def test_several_are_read_as_one_is(name: str, one: str, endpoints: dict[str, Endpoint]) -> None:
+    assert endpoints[name].reads == endpoints[one].reads
 
 
 @pytest.mark.parametrize(("name", "path"), FROM_THE_TAGS.items())

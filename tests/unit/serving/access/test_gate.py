@@ -36,6 +36,7 @@ NEEDS = {
     "GET /v1/profiles/{user_id}/interests/{category}/why": "profiles:read",
     "POST /v1/similar/users": "profiles:read",
     "POST /v1/audiences": "profiles:read",
+    "POST /v1/profiles": "profiles:read",
     "GET /": "profiles:read",
     "GET /people": "profiles:read",
     "GET /users/{user_id}": "profiles:read",
