@@ -246,6 +246,14 @@ class Watched(Generic[T]):
             return self.get()
         raise type(error)(*error.args)
 
+    def renew(self) -> None:
+        """Read the latest now: whoever asks from here on gets it, and nobody the one before."""
+        with self._lock:
+            stamp = _stamp(self._files)
+            if stamp != self._stamp:
+                self._reload()
+                self._stamp = stamp
+
     def _reload(self) -> None:
         try:
             value, error = self._load(), None
@@ -372,6 +380,10 @@ class Deployment:
         bundle = self._bundle.get()
         self.check_reads(bundle)
         return bundle
+
+    def renew_bundle(self) -> None:
+        """Serve the current bundle from here on, if it changed."""
+        self._bundle.renew()
 
     def check_reads(self, bundle: Bundle) -> None:
         """Whether the feature service still has every column that a bundle reads.

@@ -54,6 +54,7 @@ def choose(settings: Settings, served: Deployment, version: str) -> ModelsDocume
     bundle = load(folder)
     served.check_reads(bundle)
     set_current(settings, version)
+    served.renew_bundle()
     return models_document(settings)
 
 

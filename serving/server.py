@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import ipaddress
+import signal
 import socket
 
 import uvicorn
@@ -50,9 +51,14 @@ def run(settings: Settings) -> None:
         )
         log_json(settings.log_level)
         stop_tracing = trace_to(settings.traces_to)
-        # Ctrl-C is how it is told to stop: uvicorn closes down first and raises then.
-        with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listener])
+        # Ctrl-C and SIGTERM are how it is told to stop: uvicorn closes down first and raises them
+        # again then. There is still something to do, and to have stopped is no failure.
+        told_to_end = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            signal.signal(signal.SIGTERM, told_to_end)
         stop_tracing()
 
 
