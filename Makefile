@@ -216,6 +216,11 @@ screenshots: $(STAMPS)/train ## Take the pictures of the page that README.md sho
 schema: $(VENV)/.installed ## Write docs/profile.schema.json, the JSON Schema of the profile document
 	$(VENV)/bin/python -m serving.schema
 
+.PHONY: client
+client: $(VENV)/.installed ## Make a typed Python client of the service from its OpenAPI, in data/client/
+	$(VENV)/bin/python -m serving.openapi data/client/openapi.json
+	$(VENV)/bin/openapi-python-client generate --path data/client/openapi.json --output-path data/client/python --config serving/client.yaml --meta setup --overwrite --fail-on-warning
+
 .PHONY: lock
 lock: ## Resolve requirements/*.in anew into requirements/*.lock (needs uv on the path)
 	cd requirements && for name in platform dev feast-universal; do uv pip compile $$name.in -o $$name.lock --generate-hashes --no-strip-extras --no-emit-index-url --python-version 3.11 --quiet --custom-compile-command "make lock" $$([ $$name = dev ] && echo "-c platform.lock"); done

@@ -70,6 +70,8 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # What generated clients call their functions.
+        generate_unique_id_function=lambda route: route.name,
     )
     problems.install(app, served)
     _add_middleware(app, settings)

@@ -197,7 +197,11 @@ def add_feast_routes(app: FastAPI, served: Deployment, gate: Gate) -> None:
 
     # The second is its older name, which older clients know.
     for path in ("/search", "/retrieve-online-documents"):
-        app.post(path, summary="Entities near a vector", **_route(OnlineDocuments))(search)
+        name = path.strip("/").replace("-", "_")
+        route = app.post(
+            path, summary="Entities near a vector", name=name, **_route(OnlineDocuments)
+        )
+        route(search)
 
     @app.post(
         "/push",
