@@ -54,7 +54,7 @@ from serving.similar import USERS as SIMILAR_USERS
 from serving.similar import similar_items, similar_users
 from serving.tags import READS as TAGS
 from serving.tags import tags_document
-from serving.why import why, why_score, why_tag
+from serving.why import OF_TAGS, why, why_score, why_tag
 
 # Who is known, and what they turned to, is looked up as the profile shows it; nobody else knows
 # them, so they get what most turn to.
@@ -62,11 +62,6 @@ _RECOMMENDATIONS = (
     Reads(SERVICE, names_items),
     *(MODEL, CONTENT, POPULARITY, FIRST_TURNED_TO),
     *(ITEMS, AVAILABILITY),
-)
-# The interests, and the events that the history has of them.
-_OF_TAGS = (
-    Reads(SERVICE, lambda feature: feature.view in ("user_interests", "user_history")),
-    ITEMS,
 )
 
 
@@ -243,7 +238,7 @@ def add_profile_routes(
             problems.NOT_READY,
         ),
     )
-    @reads(*_OF_TAGS)
+    @reads(*OF_TAGS)
     def explain_tag(
         user_id: UserId, category: Category, client: Client = profiles
     ) -> TagWhyDocument:

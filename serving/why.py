@@ -25,8 +25,10 @@ from serving.documents import (
     ViewSource,
     WhyDocument,
 )
+from serving.items import READS as ITEMS
 from serving.items import Item
 from serving.profile import UnknownUserError, read_profile
+from serving.reads import Reads
 from serving.recommendations.person import Records, is_known, query_inputs
 from serving.wording import feature_name, value_text
 
@@ -36,6 +38,11 @@ _SEED = 1
 _ITEMS = "item_id"
 # Of the mart of interests: what a tag's score is.
 _SHARES = "shares"
+# The interests, and the events that the history has of them.
+OF_TAGS = (
+    Reads(KNOWN_SERVICE, lambda feature: feature.view in ("user_interests", "user_history")),
+    ITEMS,
+)
 
 
 class UnknownItemError(ProfilestoreError):

@@ -16,6 +16,7 @@ from profilestore.settings import Settings
 from serving import problems
 from serving.access import Client, Gate
 from serving.access.purposes import check_service, purpose_for
+from serving.blocks.known import SERVICE
 from serving.blocks.layout import RECOMMENDATIONS
 from serving.deployment import Deployment
 from serving.items import READS as ITEMS
@@ -37,8 +38,10 @@ from serving.pages.views import (
     report_file,
     tags_page,
     why_page,
+    why_score_page,
+    why_tag_page,
 )
-from serving.parameters import AsOf, ItemId, Kind, UserId
+from serving.parameters import AsOf, Category, ItemId, Kind, ScoreName, UserId
 from serving.people import READS as PEOPLE
 from serving.profile import READS as PROFILE
 from serving.profile import clock_note, read_profile
@@ -46,7 +49,7 @@ from serving.reads import reads
 from serving.recommendations.person import READS as MODEL
 from serving.tags import READS as TAGS
 from serving.tags import tags_document
-from serving.why import why
+from serving.why import OF_TAGS, why, why_score, why_tag
 
 SearchText = Annotated[str, Query(max_length=128)]
 Told = Annotated[str, Query(max_length=16)]
@@ -124,6 +127,22 @@ def add_page_routes(
         if client.purposes is not None:
             check_service(client, served.store().purposes(), served.bundle().feature_service)
         return why_page(why(served, user_id, item_id, asked_at=datetime.now(UTC)))
+
+    @app.get("/users/{user_id}/scores/{score}/why", include_in_schema=False)
+    @reads(MODEL, ITEMS)
+    def explained_score(user_id: UserId, score: ScoreName, client: Client = profiles) -> Response:
+        """Why a person has a score."""
+        if client.purposes is not None:
+            check_service(client, served.store().purposes(), served.bundle().feature_service)
+        return why_score_page(why_score(served, user_id, score, asked_at=datetime.now(UTC)))
+
+    @app.get("/users/{user_id}/interests/{category:path}/why", include_in_schema=False)
+    @reads(*OF_TAGS)
+    def explained_tag(user_id: UserId, category: Category, client: Client = profiles) -> Response:
+        """Why a person has a tag."""
+        if client.purposes is not None:
+            check_service(client, served.store().purposes(), SERVICE)
+        return why_tag_page(why_tag(served, user_id, category, asked_at=datetime.now(UTC)))
 
     @app.get("/compare", include_in_schema=False)
     @reads(*PROFILE)

@@ -16,10 +16,13 @@ from starlette.exceptions import HTTPException
 from profilestore.quality import Quality
 from serving.documents import (
     ClockNote,
+    Contribution,
     ModelsDocument,
     Problem,
     ProfileDocument,
+    ScoreWhyDocument,
     TagsDocument,
+    TagWhyDocument,
     WhyDocument,
 )
 from serving.pages.charts import by_hour, fifths, over_time
@@ -73,15 +76,27 @@ def profile_page(
 
 def why_page(document: WhyDocument) -> Response:
     """Why an item is recommended: what moves its lead, most first."""
-    most = max((abs(one.points) for one in document.contributions), default=0.0)
-    shown = [one for one in document.contributions if abs(one.points) >= most / 100]
-    return page(
-        "why.html",
-        why=document,
-        shown=shown[:_REASONS],
-        rest=sum(one.points for one in document.contributions if one not in shown[:_REASONS]),
-        most=most or 1.0,
-    )
+    return page("why.html", why=document, **_reasons(document.contributions))
+
+
+def why_score_page(document: ScoreWhyDocument) -> Response:
+    """Why a person has a score: what moves it, most first."""
+    unit = "fraction" if document.scale == "log-odds" else None
+    reasons = _reasons(document.contributions)
+    return page("why_score.html", why=document, unit=unit, **reasons)
+
+
+def why_tag_page(document: TagWhyDocument) -> Response:
+    """Why a person has a tag: its evidence, and the events behind it."""
+    return page("why_tag.html", why=document)
+
+
+def _reasons(contributions: Sequence[Contribution]) -> dict[str, Any]:
+    """Those that are worth a line, what the others add up to, and how long the longest bar is."""
+    most = max((abs(one.points) for one in contributions), default=0.0)
+    shown = [one for one in contributions if abs(one.points) >= most / 100][:_REASONS]
+    rest = sum(one.points for one in contributions if one not in shown)
+    return {"shown": shown, "rest": rest, "most": most or 1.0}
 
 
 def compare_form(one: str, other: str) -> Response:

@@ -391,3 +391,25 @@ def test_charts_say_what_they_show() -> None:
         assert series(other) is None
     assert "most of them at 03:00" in by_hour([0, None, 1, 5, *[0] * 20])
     assert fifths(1, 3, 5).count('"fill"') == 9
+
+
+def test_why_of_a_score_adds_up(client) -> None:
+    document = client.get("/v1/scores/u-ann/churn_7d/why").json()
+    html = client.get("/users/u-ann/scores/churn_7d/why").text
+    total = document["on_scale"] - document["on_scale_of_nobody"]
+    assert f"{total:+.2f}" in html
+    shown = [float(one) for one in re.findall(r'"share">([+-][\d.]+)<', html)]
+    rest = [float(one) for one in re.findall(r"Everything else: ([+-][\d.]+)\.<", html)]
+    assert sum(shown) + sum(rest) == pytest.approx(total, abs=0.0006 * (len(shown) + 1))
+    assert client.get("/users/u-ann/scores/none/why").status_code == 404
+    assert 'href="/users/u-ann/scores/churn_7d/why"' in client.get("/users/u-ann").text
+
+
+def test_why_of_a_tag_has_its_events(client) -> None:
+    html = client.get("/users/u-ann/interests/Drama/why").text
+    assert "Why Drama?" in html
+    assert "75.0%, from 6 events, 2.50 times the usual" in html
+    assert "Film 30" in html
+    assert "Film 29" in html
+    assert client.get("/users/u-ann/interests/Nothing/why").status_code == 404
+    assert 'href="/users/u-ann/interests/Drama/why"' in client.get("/users/u-ann").text

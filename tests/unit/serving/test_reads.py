@@ -39,11 +39,18 @@ ASKED = {
     "GET /v1/recommendations/{user_id}/{item_id}/why": ["/v1/recommendations/u-ann/i7/why"],
     "GET /users/{user_id}/why/{item_id}": ["/users/u-ann/why/i7"],
     "GET /v1/scores/{user_id}/{score}/why": ["/v1/scores/u-ann/churn_7d/why"],
+    "GET /users/{user_id}/scores/{score}/why": ["/users/u-ann/scores/churn_7d/why"],
     "GET /compare": ["/compare?a=u-ann&b=u-bob"],
 }
-PAGES = {"GET /users/{user_id}", "GET /compare"}
+PAGES = {
+    *("GET /users/{user_id}", "GET /compare"),
+    "GET /users/{user_id}/scores/{score}/why",
+}
 # What they read differs with the tag, whose name is among it.
-BY_TAG = {"GET /v1/profiles/{user_id}/interests/{category}/why"}
+BY_TAG = {
+    "GET /v1/profiles/{user_id}/interests/{category}/why",
+    "GET /users/{user_id}/interests/{category}/why",
+}
 # Several of what `GET` with one of them gives.
 OF_SEVERAL = {"POST /v1/profiles": "GET /v1/profiles/{user_id}"}
 # What they read differs with the rule: audiences/test_matching.py.

@@ -43,6 +43,8 @@ NEEDS = {
     "GET /tags": "profiles:read",
     "GET /compare": "profiles:read",
     "GET /users/{user_id}/why/{item_id}": "recommendations:read",
+    "GET /users/{user_id}/scores/{score}/why": "profiles:read",
+    "GET /users/{user_id}/interests/{category}/why": "profiles:read",
     "POST /users/{user_id}/events": "events:write",
     "GET /v1/recommendations/{user_id}": "recommendations:read",
     "GET /v1/recommendations/{user_id}/{item_id}/why": "recommendations:read",
