@@ -107,7 +107,7 @@ class FeatureServer:
             service, features, full_feature_names = asked
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
-            self._plans[asked] = online.plan(
+            self._plans[asked] = online.plan_read(
                 self._wanted(service, features),
                 self._feast.registry,
                 self._feast.project,

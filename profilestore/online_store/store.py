@@ -225,7 +225,7 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
         views = [(one.view, one.names) for one in request.selections]
         return OnlineResponse(message, feature_types=self._build_feature_types(views))
 
-    def plan(
+    def plan_read(
         self,
         features: list[str] | FeatureService,
         registry: BaseRegistry,

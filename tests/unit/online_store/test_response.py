@@ -233,7 +233,7 @@ def as_json(store, features, rows, **options):
         columns = {name: [row.get(name) for row in rows] for name in rows[0]}
     wanted = features if isinstance(features, list) else store.get_feature_service(features)
     online = store._get_provider().online_store
-    plan = online.plan(wanted, store.registry, store.project, **options)
+    plan = online.plan_read(wanted, store.registry, store.project, **options)
     body = None if plan is None else online.get_online_json(store.config, plan, columns)
     return None if body is None else orjson.loads(body)
 
