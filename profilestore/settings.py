@@ -7,6 +7,7 @@ Every path is derived from one root, so that the whole flow can run on a copy of
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class Settings:
         log_level: of the service: `info` is a line a request.
         traces_to: address of a collector of OpenTelemetry; None for no traces.
         most_at_once: how many requests the service answers at a time.
+        longest_wait_ms: how long a request may be expected to wait for those before it.
     """
 
     home: Path
@@ -36,7 +38,8 @@ class Settings:
     access: Path | None = None
     log_level: str = "info"
     traces_to: str | None = None
-    most_at_once: int = 32
+    most_at_once: int = 128
+    longest_wait_ms: int = 75
 
     @property
     def access_file(self) -> Path:
@@ -134,7 +137,8 @@ def load_settings() -> Settings:
 
     `PROFILESTORE_HOME` (default: the checkout this package lies in), `PROFILESTORE_PSEUDONYM_KEY`,
     `PROFILESTORE_HOST`, `PROFILESTORE_PORT`, `PROFILESTORE_ACCESS`, `PROFILESTORE_LOG`,
-    `PROFILESTORE_MOST_AT_ONCE`, `OTEL_EXPORTER_OTLP_ENDPOINT`; an empty one is not set.
+    `PROFILESTORE_MOST_AT_ONCE`, `PROFILESTORE_LONGEST_WAIT_MS`, `OTEL_EXPORTER_OTLP_ENDPOINT`; an
+    empty one is not set.
 
     Raises:
         InputError: the port is none.
@@ -150,7 +154,8 @@ def load_settings() -> Settings:
         access=Path(access).resolve() if access else None,
         log_level=_level(env.get("PROFILESTORE_LOG") or "info"),
         traces_to=env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
-        most_at_once=_count(env.get("PROFILESTORE_MOST_AT_ONCE") or "32"),
+        most_at_once=_count(env, "PROFILESTORE_MOST_AT_ONCE", 128),
+        longest_wait_ms=_count(env, "PROFILESTORE_LONGEST_WAIT_MS", 75),
     )
 
 
@@ -167,11 +172,10 @@ def _level(text: str) -> str:
     return text.lower()
 
 
-def _count(text: str) -> int:
+def _count(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000):
-        raise InputError(
-            f"PROFILESTORE_MOST_AT_ONCE: found {text!r}, needed a number from 1 to 10000."
-        )
+        raise InputError(f"{name}: found {text!r}, needed a number from 1 to 10000.")
     return int(text)
 
 

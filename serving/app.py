@@ -91,7 +91,12 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """What stands around every route; the last one added is met first."""
     app.add_middleware(Conditional)
     app.add_middleware(GZipMiddleware, minimum_size=_WORTH_PACKING, compresslevel=_PACKED_WELL)
-    app.add_middleware(Shedding, most=settings.most_at_once, refuse=problems.overloaded)
+    app.add_middleware(
+        Shedding,
+        most=settings.most_at_once,
+        longest_wait=settings.longest_wait_ms / 1000,
+        refuse=problems.overloaded,
+    )
     app.add_middleware(Requests, on_fault=problems.fault)
 
 

@@ -1,11 +1,15 @@
 """More requests than can be answered: some are refused at once, so that the others are not late.
 
 Whoever is refused learns when to ask again, and costs next to nothing.
+
+How many are too many follows from how fast they are answered: by Little's law (J. D. C. Little,
+1961) a request that finds `n` others waits for `n` times the time between two answers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from starlette.requests import Request
@@ -18,28 +22,47 @@ from serving.telemetry.metrics import SHED
 _ALWAYS = ("/healthz", "/readyz", "/health", "/metrics")
 
 
+# So many are never too many: the time between answers was measured on others, and may be wrong.
+_FEW = 4
+# Of the newest time between two answers in what is expected of the next.
+_WEIGHT = 1 / 32
+
+
 class Shedding:
-    """Answers so many requests at a time, and refuses the rest.
+    """Answers so many requests at a time as it can answer soon, and refuses the rest.
 
     Args:
-        most: how many at a time.
+        most: how many at a time, however fast they are answered.
+        longest_wait: seconds that a request may be expected to wait for those before it.
         refuse: makes the answer to one that is refused.
     """
 
-    def __init__(self, app: ASGIApp, most: int, refuse: Callable[[Request], Response]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        most: int,
+        longest_wait: float,
+        refuse: Callable[[Request], Response],
+    ) -> None:
         self._app = app
         self._most = most
+        self._longest_wait = longest_wait
         self._refuse = refuse
         self._answering = 0
+        # Seconds between two answers while somebody waits; and when the last such time began.
+        self._pace = 0.0
+        self._since = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in _ALWAYS:
             await self._app(scope, receive, send)
             return
-        if self._answering >= self._most:
+        if self._is_too_many():
             SHED.inc()
             await self._refuse(Request(scope))(scope, receive, send)
             return
+        if not self._answering:
+            self._since = time.perf_counter()
         self._answering += 1
         try:
             # Whoever came at the same time is counted before the first is answered.
@@ -47,3 +70,13 @@ class Shedding:
             await self._app(scope, receive, send)
         finally:
             self._answering -= 1
+            now = time.perf_counter()
+            # One that takes seconds says little about those that come after it.
+            seconds = min(now - self._since, self._longest_wait)
+            self._pace += _WEIGHT * (seconds - self._pace)
+            self._since = now
+
+    def _is_too_many(self) -> bool:
+        if self._answering >= self._most:
+            return True
+        return self._answering >= _FEW and self._answering * self._pace > self._longest_wait

@@ -11,6 +11,8 @@ from fastapi.testclient import TestClient
 from serving import problems
 from serving.load import Shedding
 
+PATIENT = 1e6
+
 
 async def wait_for(events: list[asyncio.Event], scope: Any, send: Any) -> None:
     await events[int(scope["path"][1:])].wait()
@@ -27,7 +29,7 @@ def test_one_too_many_is_refused_and_the_next_is_not() -> None:
                 raise RuntimeError
             await wait_for(events, scope, send)
 
-        shedding = Shedding(app, 3, problems.overloaded)
+        shedding = Shedding(app, 3, PATIENT, problems.overloaded)
         transport = httpx.ASGITransport(app=shedding, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             first = [asyncio.create_task(client.get(f"/{n}")) for n in range(3)]
@@ -58,10 +60,51 @@ def test_together_means_those_that_came_at_once() -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b""})
 
-        transport = httpx.ASGITransport(app=Shedding(app, 3, problems.overloaded))
+        transport = httpx.ASGITransport(app=Shedding(app, 3, PATIENT, problems.overloaded))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             answers = await asyncio.gather(*(client.get("/x") for _ in range(10)))
         assert sorted(one.status_code for one in answers) == [200] * 3 + [503] * 7
+
+    asyncio.run(run())
+
+
+def test_how_many_are_too_many_follows_from_how_fast_they_are_answered() -> None:
+    """Ten milliseconds an answer and fifty to wait at most: five at a time, whoever waits more is
+    refused; and as many as come, where answers take no time."""
+
+    async def accepted(seconds: float) -> int:
+        turn = asyncio.Lock()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            async with turn:
+                await asyncio.sleep(seconds)
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+        transport = httpx.ASGITransport(app=Shedding(app, 1000, 0.05, problems.overloaded))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            for _ in range(40):
+                await asyncio.gather(*(client.get("/x") for _ in range(4)))
+            answers = await asyncio.gather(*(client.get("/x") for _ in range(30)))
+        return sum(one.status_code == 200 for one in answers)
+
+    assert 4 <= asyncio.run(accepted(0.01)) <= 6
+    assert asyncio.run(accepted(0.0)) == 30
+
+
+def test_a_few_are_taken_however_slow_they_were() -> None:
+    async def run() -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await asyncio.sleep(0.01)
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+        transport = httpx.ASGITransport(app=Shedding(app, 1000, 0.001, problems.overloaded))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            for _ in range(40):
+                assert (await client.get("/x")).status_code == 200
+            answers = await asyncio.gather(*(client.get("/x") for _ in range(6)))
+            assert sorted(one.status_code for one in answers) == [200] * 4 + [503] * 2
 
     asyncio.run(run())
 

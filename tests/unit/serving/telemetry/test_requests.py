@@ -182,6 +182,7 @@ def test_traces(client: TestClient, collector: tuple[str, list[Any]]) -> None:
         ("PROFILESTORE_LOG", "loud"),
         ("PROFILESTORE_MOST_AT_ONCE", "0"),
         ("PROFILESTORE_MOST_AT_ONCE", "many"),
+        ("PROFILESTORE_LONGEST_WAIT_MS", "1.5"),
     ],
 )
 def test_a_wrong_setting_is_said(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
