@@ -513,6 +513,12 @@ user_activity = FeatureView(
             tags={"class": "behaviour", "default": "0", "live": "count", "unit": "events"},
         ),
         Field(
+            name="visits_lifetime",
+            dtype=Int64,
+            description="Visits so far; an event begins one if nothing was known to have happened in the session_gap_minutes before it.",
+            tags={"class": "behaviour", "default": "0", "live": "visits 30 last_event_at", "unit": "visits"},
+        ),
+        Field(
             name="value_mean_90d",
             dtype=Float64,
             description="Mean value of the events of the last 90 days; null without any.",

@@ -21,6 +21,7 @@ Arguments
     entity    name of the key column
     windows   {suffix: interval}, for example {'7d': '7 days'}
     sums      {name: SQL expression that is summed over the rows}, exact types only
+    totals    the same, summed over all time alone
     touched   rows with `entity` and since: only these entities, and only their rows from since on.
               By default all
     grains    {suffix: 'hour' or 'day'}: the moments of leaving are rounded up to it, which bounds the
@@ -31,11 +32,18 @@ Arguments
 Returns a query with one row per entity and instant of change:
     <entity>, event_timestamp (the instant), loaded_at (when the latest-learned event it counts, or
     has counted, was learned; never after the instant), first_event_at, last_event_at,
-    <name>_<suffix> for each sum and window, <name>_lifetime
+    <name>_<suffix> for each sum and window, <name>_lifetime for each sum and total
 #}
-{% macro exact_windows(relation, entity, windows, sums, grains={}, enters_at=none, touched=none) -%}
+{% macro exact_windows(relation, entity, windows, sums, totals={}, grains={}, enters_at=none, touched=none) -%}
 {%- set enters, ends = 0, windows | length + 1 -%}
+{%- set summed = sums.keys() | list + totals.keys() | list -%}
 {%- set spans = windows.keys() | list + ['lifetime'] -%}
+{%- set columns = [] -%}
+{%- for name in summed -%}
+{%- for suffix in (spans if name in sums else ['lifetime']) -%}
+{%- do columns.append(name ~ '_' ~ suffix) -%}
+{%- endfor -%}
+{%- endfor -%}
 with entities as (
     select
         {{ entity }},
@@ -54,8 +62,8 @@ entries as (
         {{ leaving_time(
             'epoch_us(greatest(events.event_timestamp, events.loaded_at))', '0 seconds', enters_at
         ) }} as entered
-        {%- for name, expression in sums.items() %},
-        coalesce({{ expression }}, 0) as {{ name }}
+        {%- for name in summed %},
+        coalesce({{ sums.get(name) or totals[name] }}, 0) as {{ name }}
         {%- endfor %}
         {%- for suffix, interval in windows.items() %},
         {{ leaving_time('epoch_us(events.event_timestamp)', interval, grains.get(suffix)) }} as left_{{ suffix }}
@@ -74,7 +82,7 @@ together as (
         max(happened) as happened,
         min(first_happened) as first_happened,
         max(learned) as learned
-        {%- for name in sums %},
+        {%- for name in summed %},
         sum({{ name }}) as {{ name }}
         {%- endfor %}
         {%- for suffix in windows %},
@@ -96,7 +104,7 @@ moves as (
         happened,
         first_happened,
         learned
-        {%- for name in sums %},
+        {%- for name in summed %},
         {{ name }}
         {%- endfor %}
         {%- for suffix in windows %},
@@ -116,7 +124,7 @@ moves as (
         max(happened) as happened,
         min(first_happened) as first_happened,
         max(learned) as learned
-        {%- for name in sums %},
+        {%- for name in summed %},
         sum({{ name }}) as {{ name }}
         {%- endfor %}
         {%- for other in spans %},
@@ -152,7 +160,7 @@ moves as (
         nth,
         9223372036854775807 as instant,
         {{ ends }} as kind
-        {%- for name in sums %},
+        {%- for name in summed %},
         sum({{ name }}) as {{ name }}
         {%- endfor %}
     from {{ entries }}
@@ -179,7 +187,9 @@ running as (
                 else 0
             end
         ) over so_far as {{ name }}_{{ suffix }}
-        {%- endfor %},
+        {%- endfor %}
+        {%- endfor %}
+        {%- for name in summed %},
         sum(
             case
                 when kind = {{ enters }} and counts_lifetime then {{ name }}
@@ -205,10 +215,8 @@ before as (
         lag({{ name }}) over () as {{ name }}
         {{- ',' if not loop.last }}
         {%- endfor %}
-        {%- for name in sums %}
-        {%- for suffix in spans %},
-        lag({{ name }}_{{ suffix }}) over () as {{ name }}_{{ suffix }}
-        {%- endfor %}
+        {%- for column in columns %},
+        lag({{ column }}) over () as {{ column }}
         {%- endfor %}
     from running
 )
@@ -219,10 +227,8 @@ select
     make_timestamptz(before.latest_learned::bigint) as loaded_at,
     make_timestamptz(before.earliest_happened::bigint) as first_event_at,
     make_timestamptz(before.latest_happened::bigint) as last_event_at
-    {%- for name in sums %}
-    {%- for suffix in spans %},
-    before.{{ name }}_{{ suffix }}
-    {%- endfor %}
+    {%- for column in columns %},
+    before.{{ column }}
     {%- endfor %}
 from before
 inner join entities on before.nth = entities.nth

@@ -5,6 +5,7 @@
 | `count` | one more for each event |
 | `first` | when the first event happened, to the second |
 | `last` | when the last event happened, to the second |
+| `visits <minutes> <column>` | one more after so long without an event; the column has `last` |
 | `newest <n> <field>` | a field of the newest n events about an item, newest first |
 
 The columns of a view with the last one run in parallel, and one of them has the field `happened`.
@@ -41,6 +42,7 @@ class ViewRules:
 
     Attributes:
         single: column -> rule, of the rules for a single value.
+        visits: column -> seconds without an event, and the column of the last one.
         newest: column -> field, of `newest`.
         kept: how many are kept of `newest`.
         times: the column of `newest` that has the field `happened`.
@@ -48,6 +50,7 @@ class ViewRules:
 
     view: str
     single: Mapping[str, str]
+    visits: Mapping[str, tuple[int, str]]
     newest: Mapping[str, str]
     kept: int
     times: str
@@ -64,6 +67,8 @@ class ViewRules:
         after = dict(values)
         for column, rule in self.single.items():
             after[column] = _SINGLE[rule](values.get(column), events)
+        for column, (seconds, last) in self.visits.items():
+            after[column] = _visits(values.get(column), values.get(last), events, seconds)
         if self.newest:
             after |= self._newest(values, events)
         return after
@@ -104,6 +109,7 @@ def view_rules(features: Iterable[Feature]) -> dict[str, ViewRules]:
 
 def _of_view(view: str, columns: Mapping[str, str]) -> ViewRules:
     single = {column: rule for column, rule in columns.items() if rule in _SINGLE}
+    visits: dict[str, tuple[int, str]] = {}
     newest: dict[str, str] = {}
     lengths = set()
     for column, rule in columns.items():
@@ -113,10 +119,13 @@ def _of_view(view: str, columns: Mapping[str, str]) -> ViewRules:
             case ["newest", number, name] if number.isdigit() and name in _FIELDS:
                 newest[column] = name
                 lengths.add(int(number))
+            case ["visits", number, last] if number.isdigit() and columns.get(last) == "last":
+                visits[column] = 60 * int(number), last
             case _:
                 raise ProfilestoreError(
                     f"mart {view}, column {column}: the rule {rule!r} of its tag `live` is none; "
-                    f"wanted {', '.join(sorted(_SINGLE))} or `newest <n> <field>` with a field of "
+                    f"wanted {', '.join(sorted(_SINGLE))}, `visits <minutes> <column>` with a "
+                    "column of the rule `last`, or `newest <n> <field>` with a field of "
                     f"{', '.join(sorted(_FIELDS))}."
                 )
     times = [column for column, name in newest.items() if name == "happened"]
@@ -126,7 +135,7 @@ def _of_view(view: str, columns: Mapping[str, str]) -> ViewRules:
             f"length (found {', '.join(map(str, sorted(lengths)))}), and one of them the field "
             f"`happened` (found {len(times)})."
         )
-    return ViewRules(view, single, newest, next(iter(lengths), 0), next(iter(times), ""))
+    return ViewRules(view, single, visits, newest, next(iter(lengths), 0), next(iter(times), ""))
 
 
 def _count(before: int | None, events: Sequence[Told]) -> int:
@@ -139,6 +148,18 @@ def _first(before: int | None, events: Sequence[Told]) -> int | None:
 
 def _last(before: int | None, events: Sequence[Told]) -> int | None:
     return max(chain(_known(before), _seconds(events)), default=None)
+
+
+def _visits(before: int | None, last: int | None, events: Sequence[Told], most_seconds: int) -> int:
+    count = before or 0
+    # In the order in which they count: one that is told late begins a visit only where it is later
+    # than all that was known.
+    for event in sorted(events, key=lambda event: (event.entered, event.happened, event.event_id)):
+        second = event.happened // _SECOND
+        if last is None or second - last > most_seconds:
+            count += 1
+        last = second if last is None else max(last, second)
+    return count
 
 
 def _known(before: int | None) -> list[int]:

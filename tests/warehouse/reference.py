@@ -102,10 +102,18 @@ def values(events: Iterable[Event]) -> list[float]:
     return [float(one.value) for one in events if one.value is not None]
 
 
+def visits(events: Iterable[Event]) -> int:
+    """Events before which nothing was known to have happened for half an hour."""
+    known = sorted(events, key=lambda one: (one.entered_at, one.at, one.event_id))
+    seconds = [one.at // SECOND for one in known]
+    return sum(n == 0 or at - max(seconds[:n]) > 30 * 60 for n, at in enumerate(seconds))
+
+
 def user_activity(events: Sequence[Event], at: int) -> Row:
     recent = values(window(events, at, 90 * DAY))
     return {
         **counts(events, at, USER_WINDOWS),
+        "visits_lifetime": visits(window(events, at, None)),
         "value_mean_90d": mean(recent),
         "value_stddev_90d": float(np.std(recent, ddof=1)) if len(recent) > 1 else None,
         "value_mean_lifetime": mean(values(window(events, at, None))),

@@ -30,8 +30,10 @@ def exact_windows(**arguments: object) -> str:
     """The query, as dbt's jinja writes it."""
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     text = (MACROS / "exact_windows.sql").read_text()
-    call = "{{ exact_windows(relation, entity, windows, sums, grains) }}"
-    query: str = environment.from_string(text + call).render(exceptions=Exceptions, **arguments)
+    call = "{{ exact_windows(relation, entity, windows, sums, totals, grains) }}"
+    query: str = environment.from_string(text + call).render(
+        exceptions=Exceptions, **{"totals": {}, **arguments}
+    )
     return query
 
 

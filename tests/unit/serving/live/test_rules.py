@@ -18,6 +18,7 @@ COLUMNS = {
     "events": "count",
     "first_at": "first",
     "last_at": "last",
+    "visits": "visits 1 last_at",
     "item_ids": f"newest {KEPT} item_id",
     "event_types": f"newest {KEPT} event_type",
     "event_at_us": f"newest {KEPT} happened",
@@ -33,7 +34,9 @@ def rules_of(columns: dict[str, str]) -> ViewRules:
 
 
 def told(number: int, happened: int, item_id: str | None) -> Told:
-    return Told(f"e{number}", "u-1", "login" if item_id is None else "view", item_id, happened, 0)
+    kind = "login" if item_id is None else "view"
+    # They are told in the order of their numbers, whenever they happened.
+    return Told(f"e{number}", "u-1", kind, item_id, happened, 10**9 + number)
 
 
 EVENTS = st.lists(
@@ -48,7 +51,9 @@ def slowly(events: list[Told]) -> dict[str, Any]:
         (one for one in events if one.item_id is not None), key=lambda one: one.happened
     )
     newest = about_items[::-1][:KEPT]
+    seconds = [one.happened // 10**6 for one in events]
     return {
+        "visits": sum(n == 0 or second - max(seconds[:n]) > 60 for n, second in enumerate(seconds)),
         "events": len(events),
         "first_at": min((one.happened // 10**6 for one in events), default=None),
         "last_at": max((one.happened // 10**6 for one in events), default=None),
@@ -82,6 +87,8 @@ def test_a_view_without_the_tag_has_no_rules() -> None:
         ({"x": "newest 5"}, "the rule 'newest 5'"),
         ({"x": "newest five item_id"}, "the rule 'newest five item_id'"),
         ({"x": "newest 5 colour"}, "the rule 'newest 5 colour'"),
+        ({"x": "visits 30"}, "the rule 'visits 30'"),
+        ({"x": "visits 30 y", "y": "first"}, "the rule 'visits 30 y'"),
         ({"x": "newest 5 item_id"}, "one of them the field `happened`"),
         ({"x": "newest 5 item_id", "y": "newest 6 happened"}, "found 5, 6"),
     ],
