@@ -86,6 +86,11 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument(
         "--scope", action="append", metavar="NAME", help="what a new client may do; several times"
     )
+    audit = add("audit", _audit, "check the log of who read what of whom, and show it")
+    audit.add_argument("--user", metavar="PSEUDONYM", help="only what was read of one person")
+    audit.add_argument(
+        "--head", metavar="NUMBER:SEAL", help="that line, noted earlier, has to be there still"
+    )
     profile = add("profile", _profile, "print one person's profile")
     profile.add_argument("user_id", nargs="?", help="pseudonym; by default one of those seen last")
     pseudonym = add("pseudonym", _pseudonym, "print the pseudonym of a raw user id")
@@ -273,6 +278,32 @@ def _access_key(arguments: argparse.Namespace, settings: Settings) -> None:
     print(add_key(settings.access_file, arguments.client, arguments.scope))
     print(
         f"The key is shown this once: {settings.access_file} has its digest alone.",
+        file=sys.stderr,
+    )
+
+
+def _audit(arguments: argparse.Namespace, settings: Settings) -> None:
+    import json
+
+    from profilestore.privacy.audit import EVERYBODY, AuditLog
+
+    log = AuditLog.of(settings)
+    checked = log.check(arguments.head)
+    if arguments.user is not None:
+        name = log.audit_name(arguments.user)
+        for line in log.lines():
+            views = [
+                view
+                for read in line["reads"]
+                if read["people"] == EVERYBODY or name in read["people"]
+                for view in read["views"]
+            ]
+            if views:
+                said = {key: line[key] for key in ("at", "client", "route", "purpose", "status")}
+                print(json.dumps({**said, "views": views}))
+    print(
+        f"{checked.lines:,} lines from number {checked.first} on, none of them changed or missing."
+        + (f" The last: {checked.head}" if checked.head else ""),
         file=sys.stderr,
     )
 

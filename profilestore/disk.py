@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+_CHUNK = 1 << 16
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What libraries say that write by themselves: TensorFlow and DuckDB have the system's words, numpy
 # says how many numbers were "requested and" how many written.
@@ -84,3 +85,15 @@ def settle_all(parent: Path) -> None:
 
 def _former(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.old")
+
+
+def whole_lines(handle: int) -> int:
+    """How many bytes of a file are whole lines."""
+    end = os.fstat(handle).st_size
+    while end:
+        start = max(0, end - _CHUNK)
+        found = os.pread(handle, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0

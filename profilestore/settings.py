@@ -80,6 +80,11 @@ class Settings:
         return self.data / "live"
 
     @property
+    def audit(self) -> Path:
+        """Who read what of whom."""
+        return self.data / "audit"
+
+    @property
     def lake_catalog(self) -> Path:
         return self.data / "lake" / "catalog.sqlite"
 
@@ -130,6 +135,10 @@ class Settings:
     @property
     def key_file(self) -> Path:
         return self.data / "keys" / "pseudonym.key"
+
+    @property
+    def audit_key_file(self) -> Path:
+        return self.data / "keys" / "audit.key"
 
 
 def load_settings() -> Settings:

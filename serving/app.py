@@ -12,11 +12,13 @@ from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
 from profilestore import __version__
+from profilestore.privacy.audit import AuditLog
 from profilestore.settings import Settings
 from serving import problems
 from serving.access import Access, Gate, load_access
 from serving.access.gate import SCHEMES
 from serving.audiences.routes import add_audience_routes
+from serving.audit import Audited
 from serving.conditional import Conditional
 from serving.deployment import Deployment, Watched
 from serving.documents import (
@@ -52,6 +54,8 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
     popularity = Popularity(served)
     intake = Intake(settings, deployment=served)
     gate = Gate(_access(settings))
+    # Where nobody is declared there is nobody to hold to it.
+    audit = None if gate.is_open else AuditLog.of(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -60,6 +64,8 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
         intake.begin()
         yield
         intake.end()
+        if audit is not None:
+            audit.close()
 
     app = FastAPI(
         title="Profilestore",
@@ -74,7 +80,7 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
         generate_unique_id_function=lambda route: route.name,
     )
     problems.install(app, served)
-    _add_middleware(app, settings)
+    _add_middleware(app, settings, audit)
     # Routes are tried in their order: what is asked most often comes first.
     add_feast_routes(app, served, gate)
     add_profile_routes(app, served, popularity, gate)
@@ -87,10 +93,12 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
     return app
 
 
-def _add_middleware(app: FastAPI, settings: Settings) -> None:
+def _add_middleware(app: FastAPI, settings: Settings, audit: AuditLog | None) -> None:
     """What stands around every route; the last one added is met first."""
     app.add_middleware(Conditional)
     app.add_middleware(GZipMiddleware, minimum_size=_WORTH_PACKING, compresslevel=_PACKED_WELL)
+    if audit is not None:
+        app.add_middleware(Audited, log=audit, refuse=problems.unnoted)
     app.add_middleware(
         Shedding,
         most=settings.most_at_once,

@@ -34,6 +34,7 @@ from profilestore.settings import Settings
 from profilestore.sources import Clock, read_clock
 from profilestore.sources.clock import ACTIVE_FILE
 from profilestore.tags import TAGS, Tags
+from serving.audit import note_everybody, note_people
 from serving.documents import MissingPart
 from serving.items import Items
 from serving.people import People
@@ -43,6 +44,7 @@ from serving.telemetry import timed
 _log = logging.getLogger("profilestore.serving")
 _CHUNK = 200
 _PAUSE_SECONDS = 0.001
+_PERSON = "user"
 T = TypeVar("T")
 
 
@@ -148,7 +150,10 @@ class SharedStore:
     ) -> list[Neighbour]:
         """As `FeatureStore.nearest`."""
         with self._lock, timed("online", "search"):
-            return self._store.nearest(service, entity, vector, count)
+            found = self._store.nearest(service, entity, vector, count)
+        if entity == _PERSON:
+            note_people((one.key for one in found), [f"service:{service}"])
+        return found
 
     def online(
         self,
@@ -178,6 +183,8 @@ class SharedStore:
                     raise ProfilestoreError(
                         f"the online store cannot be read ({error}). Run `make apply materialize`."
                     ) from error
+        if entity == _PERSON and rows:
+            note_people(keys, rows[0])
         return rows
 
     def as_of(
@@ -191,7 +198,10 @@ class SharedStore:
     ) -> dict[str, ViewRecord]:
         """As `FeatureStore.as_of`. It takes seconds: never of a store that is read online."""
         with self._lock, timed("offline", "as_of"):
-            return self._store.as_of(service, entity, key, at, views=views)
+            found = self._store.as_of(service, entity, key, at, views=views)
+        if entity == _PERSON:
+            note_people([key], found)
+        return found
 
     def people(
         self,
@@ -202,6 +212,11 @@ class SharedStore:
         who: Sequence[str] | None = None,
     ) -> pa.Table:
         """As `FeatureStore.people`. It takes seconds: never of a store that is read online."""
+        views = {column.partition("__")[0] for column in columns}
+        if who is None:
+            note_everybody(views)
+        else:
+            note_people(who, views)
         with self._lock, timed("offline", "people"):
             return self._store.people(service, at, columns, who=who)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar
 
+import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
@@ -21,12 +22,14 @@ from serving import problems
 from serving.access import Client, Gate
 from serving.access.gate import PROBLEMS as REFUSALS
 from serving.access.purposes import check_service
+from serving.audit import is_noted, note_people
 from serving.bodies import PROBLEMS as BODY_PROBLEMS
 from serving.bodies import read_json
 from serving.deployment import Deployment
 from serving.telemetry import timed
 
 MOST_ROWS = 10_000
+_PERSON_KEY = "user_id"
 # A read of so many rows is done before a thread could have taken it over.
 _AT_ONCE = 200
 
@@ -155,6 +158,9 @@ def add_feast_routes(app: FastAPI, served: Deployment, gate: Gate) -> None:
         asked = await _read(request, OnlineFeatures)
         check_purpose(client, asked)
 
+        if _PERSON_KEY in asked.entities:
+            note_people(map(str, asked.entities[_PERSON_KEY]), _named(asked))
+
         def read() -> bytes:
             with timed("online", "features"):
                 return _server(served).get_online_features(
@@ -193,6 +199,8 @@ def add_feast_routes(app: FastAPI, served: Deployment, gate: Gate) -> None:
                 versions=asked.include_feature_view_version_metadata,
             )
         )
+        if is_noted():
+            note_people(_people_in(body), _named(asked))
         return Response(body, media_type="application/json")
 
     # The second is its older name, which older clients know.
@@ -274,6 +282,22 @@ def _route(model: type[FeastRequest], *, is_empty: bool = False) -> dict[str, An
             }
         },
     }
+
+
+def _named(asked: Selection) -> set[str]:
+    """What the audit log calls what was asked for."""
+    if asked.feature_service is not None:
+        return {f"service:{asked.feature_service}"}
+    return {reference.partition(":")[0] for reference in asked.features}
+
+
+def _people_in(body: bytes) -> list[str]:
+    """Whose features are in an answer of Feast's."""
+    answer = orjson.loads(body)
+    names = answer["metadata"]["feature_names"]
+    if _PERSON_KEY not in names:
+        return []
+    return list(map(str, answer["results"][names.index(_PERSON_KEY)]["values"]))
 
 
 async def _read(request: Request, model: type[Asked]) -> Asked:

@@ -13,10 +13,13 @@ from profilestore.feature_store import (
     Person,
 )
 from profilestore.instants import to_micros
+from serving.audit import note_people
 from serving.reads import Reads
 
 # Read when the online store is filled, and served from what was noted then.
 READS = Reads(PEOPLE_SERVICE, lambda feature: feature.column in PEOPLE_COLUMNS)
+# What the audit log calls the list: who there is, and when they were last seen.
+_LIST = "people"
 
 
 class People:
@@ -45,6 +48,7 @@ class People:
         """
         start = 0 if after is None else bisect_right(self._order, _parse(after))
         chosen = self._people[start : start + limit]
+        note_people((person.user_id for person in chosen), [_LIST])
         more = start + limit < len(self._people)
         return chosen, _cursor(chosen[-1]) if more else None
 
@@ -52,7 +56,9 @@ class People:
         """At most `limit` people whose pseudonym contains the text, those seen last first."""
         wanted = text.strip().lower()
         found = (person for person in self._people if wanted in person.user_id.lower())
-        return list(islice(found, limit))
+        chosen = list(islice(found, limit))
+        note_people((person.user_id for person in chosen), [_LIST])
+        return chosen
 
 
 def _place(person: Person) -> tuple[int, str]:

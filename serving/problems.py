@@ -196,6 +196,11 @@ def overloaded(request: Request) -> Response:
     return _answer(request, OVERLOADED, OVERLOADED.meaning, headers={"Retry-After": "1"})
 
 
+def unnoted(request: Request, error: ProfilestoreError) -> Response:
+    """What is answered where it cannot be noted what would be told."""
+    return _answer(request, NOT_READY, str(error))
+
+
 def described(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     """What a route that can fail so declares in OpenAPI."""
     by_status: dict[int, list[Kind]] = {}

@@ -12,14 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-import secrets
-import stat
-from pathlib import Path
 from typing import Protocol
 
-from profilestore.disk import to_disk
 from profilestore.errors import InputError
+from profilestore.privacy.keys import load_or_create
 from profilestore.settings import Settings
 
 KIND = "user"
@@ -31,7 +27,6 @@ INNER_VARIABLE = "pseudonym_ipad"
 OUTER_VARIABLE = "pseudonym_opad"
 
 _SHORTEST_PHRASE = 16
-_KEY_BYTES = 32
 _BLOCK_BYTES = 64  # of SHA-256
 _DIGITS = 32  # 16 bytes
 
@@ -46,8 +41,7 @@ def load_or_create_key(settings: Settings) -> bytes:
     """The key of this deployment.
 
     From `settings.pseudonym_key` when it is set (any text of at least 16 characters), otherwise
-    from `settings.key_file`, which is made with 32 random bytes at the first call: mode 0600, in a
-    folder of mode 0700. Two processes that start at once get the same key.
+    from `settings.key_file`, which is made at the first call (`profilestore.privacy.keys`).
 
     Raises:
         InputError: the phrase is too short, or the file is readable by others, is no key, or
@@ -61,13 +55,7 @@ def load_or_create_key(settings: Settings) -> bytes:
                 f"{_SHORTEST_PHRASE}. Set a longer one, or unset it to use {settings.key_file}."
             )
         return phrase.encode()
-    path = settings.key_file
-    try:
-        if not path.exists():
-            _create_key_file(path)
-        return _read_key_file(path)
-    except OSError as error:
-        raise InputError(f"{path}: the pseudonym key cannot be read or made: {error}") from None
+    return load_or_create(settings.key_file, "pseudonym key", "every pseudonym then changes")
 
 
 def pseudonym(raw_id: str, key: bytes) -> str:
@@ -109,42 +97,3 @@ def _variable(name: str) -> str:
         f"coalesce(getvariable('{name}')::blob, "
         f"error('no pseudonym key in this session: {name} is not set')::blob)"
     )
-
-
-def _create_key_file(path: Path) -> None:
-    path.parent.parent.mkdir(parents=True, exist_ok=True)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(_KEY_BYTES) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            # Unlike a rename, a link never replaces a key that another process made meanwhile.
-            os.link(draft, path)
-        except FileExistsError:
-            return
-        to_disk(path.parent)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _read_key_file(path: Path) -> bytes:
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
-        raise InputError(
-            f"{path}: found mode {mode:04o}, so others on this machine can read the pseudonym key; "
-            f"needed 0600. Run `chmod 600 {path}`, and make a new key if someone may have read it."
-        )
-    try:
-        key = bytes.fromhex(path.read_text(encoding="ascii"))
-    except ValueError:
-        key = b""
-    if len(key) != _KEY_BYTES:
-        raise InputError(
-            f"{path}: this is no pseudonym key; needed {2 * _KEY_BYTES} hexadecimal digits. Put "
-            "the right file back, or delete it for a new key (every pseudonym then changes)."
-        )
-    return key

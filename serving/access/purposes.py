@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from serving import problems
 from serving.access.clients import Client
+from serving.audit import note_purpose
 
 
 def purpose_for(client: Client, named: str | None) -> str | None:
@@ -15,9 +16,10 @@ def purpose_for(client: Client, named: str | None) -> str | None:
         ProblemError: the client does not have that one, or has several and names none.
     """
     if client.purposes is None:
+        note_purpose(named)
         return named
     if named is None and len(client.purposes) == 1:
-        return next(iter(client.purposes))
+        (named,) = client.purposes
     if named not in client.purposes:
         has = ", ".join(sorted(client.purposes)) or "none"
         raise problems.ProblemError(
@@ -26,6 +28,7 @@ def purpose_for(client: Client, named: str | None) -> str | None:
             if named is None
             else f"{client.name} may not read for {named!r}, but for these purposes: {has}.",
         )
+    note_purpose(named)
     return named
 
 
@@ -48,3 +51,4 @@ def check_service(client: Client, services: Mapping[str, str], service: str) -> 
             f"{service} is read for {purpose or 'no purpose'}; {client.name} may read for these: "
             f"{has}.",
         )
+    note_purpose(purpose)

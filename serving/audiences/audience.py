@@ -17,6 +17,7 @@ from profilestore.feature_store import PEOPLE_SERVICE
 from serving.audiences.everybody import Everybody
 from serving.audiences.matching import columns_of, matches
 from serving.audiences.rules import Rule, leaves
+from serving.audit import note_people
 from serving.deployment import Deployment
 from serving.documents import AskAudience, AudienceDocument, ViewSource
 from serving.reads import Reads
@@ -63,6 +64,8 @@ class Audiences:
         answer = self._answer(asked.rule)
         first = 0 if asked.after is None else bisect_right(answer.user_ids, asked.after)
         page = answer.user_ids[first : first + asked.limit]
+        # Another asked the same a moment ago: this one is told it all the same.
+        note_people(page, [f"service:{PEOPLE_SERVICE}"])
         more = first + asked.limit < len(answer.user_ids)
         return AudienceDocument(
             asked_at=answer.at,

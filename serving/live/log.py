@@ -17,10 +17,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from profilestore.disk import to_disk
+from profilestore.disk import to_disk, whole_lines
 from profilestore.errors import ProfilestoreError
-
-_CHUNK = 1 << 16
 
 
 class Position(NamedTuple):
@@ -118,7 +116,7 @@ class LiveLog:
         is_new = not path.exists()
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            size = _whole(handle)
+            size = whole_lines(handle)
             os.ftruncate(handle, size)
             os.fsync(handle)
             if is_new:
@@ -142,15 +140,3 @@ class LiveLog:
                 f"({error.strerror}), nor what was begun be taken back. See to the disk, and start "
                 "the service again."
             )
-
-
-def _whole(handle: int) -> int:
-    """How many bytes of a file are whole lines."""
-    end = os.fstat(handle).st_size
-    while end:
-        start = max(0, end - _CHUNK)
-        found = os.pread(handle, end - start, start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        end = start
-    return 0

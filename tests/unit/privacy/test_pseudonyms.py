@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from profilestore.errors import InputError
-from profilestore.privacy import pseudonyms
+from profilestore.privacy.keys import create
 from profilestore.privacy.pseudonyms import (
     load_or_create_key,
     pseudonym,
@@ -129,7 +129,7 @@ def test_processes_that_start_at_once_get_one_key(tmp_path: Path) -> None:
 def test_a_key_that_another_process_made_meanwhile_is_kept(tmp_path: Path) -> None:
     here = Settings(tmp_path)
     key = load_or_create_key(here)
-    pseudonyms._create_key_file(here.key_file)
+    create(here.key_file)
     assert load_or_create_key(here) == key
 
 
