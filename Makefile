@@ -179,6 +179,10 @@ bench-features: $(VENV)/.installed ## Measure raw logs to features: 1, 10 and 50
 bench-online-read: $(VENV)/.installed ## Measure online reads beside Feast's SQLite and Redis (QUICK=1: smaller; needs redis-server)
 	$(VENV)/bin/python benchmarks/online_read.py $(if $(QUICK),--quick)
 
+.PHONY: bench-privacy
+bench-privacy: $(VENV)/.installed ## Measure what encryption costs a read, beside the same store without it (QUICK=1: smaller)
+	$(VENV)/bin/python benchmarks/privacy.py $(if $(QUICK),--quick)
+
 .PHONY: bench-movielens
 bench-movielens: $(VENV)/.installed ## Measure the towers by the papers' protocol on MovieLens 1M (DATA=its folder; SEEDS="1 2"; QUICK=1: two epochs)
 	$(VENV)/bin/python benchmarks/movielens.py $(if $(QUICK),--quick) $(if $(DATA),--data $(DATA)) $(if $(SEEDS),--seeds $(SEEDS))

@@ -75,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     add("apply", _apply, "feast apply: register entities, views and services")
     plan = add("plan", _plan, "what the next apply would change, and whom it would break")
     plan.add_argument("--json", action="store_true", help="for machines")
+    minimise = add("minimise", _minimise, "which columns of marts and services nobody reads")
+    minimise.add_argument("--json", action="store_true", help="for machines")
     add_fit_options(add("train", _train, "train the two-tower model and export its bundle"))
     add("materialize", _materialize, "copy what is true now into the online store")
     add("compact", _compact, "write the online store anew, without a byte of what was deleted")
@@ -235,6 +237,23 @@ def _plan(arguments: argparse.Namespace, settings: Settings) -> None:
             f"{len(breaking)} breaking: {', '.join(breaking)}. Keep what is read and add the new "
             "beside it, or change the readers first."
         )
+
+
+def _minimise(arguments: argparse.Namespace, settings: Settings) -> None:
+    from profilestore.plan import unread_columns, unread_json, unread_text
+
+    found = unread_columns(settings)
+    if arguments.json:
+        print(unread_json(found))
+        return
+    if found:
+        print(unread_text(found))
+    print(
+        f"{len(found)} columns that could be left out."
+        if found
+        else "Every column of every mart and feature service is read by somebody.",
+        file=sys.stderr,
+    )
 
 
 def _train(arguments: argparse.Namespace, settings: Settings) -> None:

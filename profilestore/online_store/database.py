@@ -23,31 +23,46 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lmdb
 
 from profilestore.disk import to_disk
 from profilestore.errors import InputError, ProfilestoreError
+from profilestore.online_store.keys import said
+from profilestore.privacy.keys import load, load_or_create
+
+if TYPE_CHECKING:
+    from profilestore.privacy.sealing import Seal
 
 FORMAT = b"1"
 _FORMAT_KEY = b"\x00format"
+# In a sealed store: what its key can open.
+_SEALED_KEY, _SEALED = b"\x00sealed", b"profilestore"
+_KEY_NAME, _KEY_LOST = "key of the online store", "what is stored is lost: materialise again"
 _CURRENT = "current"
 _MOST_READERS = 1024
 
 # The first byte of a key says what it holds: what materialisation wrote, what was pushed since,
 # each view's layout, and the entities whose keys are too long for LMDB.
 BATCH, LIVE, VIEWS, ENTITIES = b"B", b"L", b"V", b"E"
+_RECORDS = (BATCH, LIVE)
 
 _lock = threading.Lock()
 _databases: dict[Path, Database] = {}
 
 
 class Database:
-    """One folder's environment in this process; get it with `database`."""
+    """One folder's environment in this process; get it with `database`.
 
-    def __init__(self, path: Path, map_size: int, sync: bool) -> None:
+    Attributes:
+        key_file: of the key that records are sealed with; None where they are not.
+    """
+
+    def __init__(self, path: Path, map_size: int, sync: bool, key_file: Path | None) -> None:
         self.path = path
+        self.key_file = key_file
+        self._seal: Seal | None = None
         self._map_size = map_size
         self._sync = sync
         self._guard = threading.RLock()
@@ -70,7 +85,7 @@ class Database:
         with self.words():
             transaction = opened.begin(buffers=True)
         try:
-            yield Snapshot(transaction)
+            yield self._snapshot(transaction)
         finally:
             transaction.abort()
 
@@ -85,8 +100,27 @@ class Database:
         with self.words(), self._locked(create=True) as locked:
             assert locked is not None
             _, transaction = locked
-            yield Snapshot(transaction)
+            yield self._snapshot(transaction)
             transaction.commit()
+
+    def seal(self) -> Seal | None:
+        """What the records are sealed with; None where they are not.
+
+        Raises:
+            InputError: the key cannot be read, or there is none any more.
+        """
+        if self.key_file is not None and self._seal is None:
+            # Imported here: it brings a library of cryptography, which other stores never need.
+            from profilestore.privacy.sealing import Seal
+
+            read = load if self._named() is not None else load_or_create
+            self._seal = Seal(read(self.key_file, _KEY_NAME, _KEY_LOST))
+        return self._seal
+
+    def _snapshot(self, transaction: lmdb.Transaction) -> Snapshot:
+        if self._seal is None:
+            return Snapshot(transaction)
+        return SealedSnapshot(transaction, self._seal, self.path)
 
     def compact(self) -> tuple[int, int]:
         """Write the store anew without free pages, and delete the old files.
@@ -200,6 +234,7 @@ class Database:
         environment = self._environ(folder, create=False)
         with environment.begin() as transaction:
             found = transaction.get(_FORMAT_KEY)
+            sealed = transaction.get(_SEALED_KEY)
         if found != FORMAT:
             environment.close()
             said = "no version" if found is None else f"version {found.decode(errors='replace')}"
@@ -207,8 +242,41 @@ class Database:
                 f"online store {self.path}: its format is {said}, and this is for version "
                 f"{FORMAT.decode()}. Materialise into another folder, or delete this one."
             )
+        try:
+            self._check_seal(sealed)
+        except InputError:
+            environment.close()
+            raise
         environment.reader_check()
         return environment
+
+    def _check_seal(self, sealed: bytes | None) -> None:
+        if sealed is None and self.key_file is None:
+            return
+        if sealed is None:
+            raise InputError(
+                f"online store {self.path}: key_file is set in feature_store.yaml, and what is "
+                "stored here is not encrypted. Delete the folder and materialise again, or take "
+                "key_file out."
+            )
+        if self.key_file is None:
+            raise InputError(
+                f"online store {self.path}: what is stored here is encrypted, and feature_store."
+                "yaml says no key_file. Put it back, or delete the folder and materialise again."
+            )
+        from profilestore.privacy.sealing import BrokenSealError
+
+        seal = self.seal()
+        assert seal is not None
+        try:
+            seal.open(_SEALED_KEY, sealed)
+        except BrokenSealError:
+            self._seal = None
+            raise InputError(
+                f"online store {self.path}: it was encrypted with another key than that of "
+                f"{self.key_file}. Bring the right one back, or delete the folder and materialise "
+                "again."
+            ) from None
 
     def _is_in_use(self, opened: lmdb.Environment) -> bool:
         """Whether `current` names what is open, and that is still the same file."""
@@ -249,8 +317,11 @@ class Database:
             folder.mkdir()
             environment = self._environ(folder, create=True)
             try:
+                seal = self.seal()
                 with environment.begin(write=True) as transaction:
                     transaction.put(_FORMAT_KEY, FORMAT)
+                    if seal is not None:
+                        transaction.put(_SEALED_KEY, seal.seal(_SEALED_KEY, _SEALED))
             finally:
                 environment.close()
         except BaseException:
@@ -375,12 +446,74 @@ class Snapshot:
         return sum(self._transaction.delete(part + key) for key in keys)
 
 
-def database(path: Path, *, map_size: int, sync: bool) -> Database:
-    """The database of a folder; one a process, because LMDB allows no more."""
+class SealedSnapshot(Snapshot):
+    """As `Snapshot`, of a store whose records are sealed, each under its key."""
+
+    def __init__(self, transaction: lmdb.Transaction, seal: Seal, path: Path) -> None:
+        super().__init__(transaction)
+        self._seal = seal
+        self._path = path
+
+    def get(self, part: bytes, key: bytes) -> Any:
+        found = super().get(part, key)
+        return found if found is None or part not in _RECORDS else self._opened(part + key, found)
+
+    def get_many(self, part: bytes, keys: Iterable[bytes]) -> list[Any]:
+        if part not in _RECORDS:
+            return super().get_many(part, keys)
+        get, names = self._transaction.get, [part + key for key in keys]
+        with self._refused():
+            return self._seal.open_all(names, [get(name) for name in names])
+
+    def begin_with(self, part: bytes, prefix: bytes) -> Iterator[tuple[bytes, Any]]:
+        for key, value in super().begin_with(part, prefix):
+            yield key, self._opened(part + key, value) if part in _RECORDS else value
+
+    def put_whole(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+        super().put_whole(self._seal.seal_all(items))
+
+    def put_many(self, part: bytes, items: Iterable[tuple[bytes, bytes]]) -> None:
+        if part in _RECORDS:
+            self.put_whole((part + key, value) for key, value in items)
+        else:
+            super().put_many(part, items)
+
+    def put(self, part: bytes, key: bytes, value: bytes) -> None:
+        super().put(part, key, self._seal.seal(part + key, value) if part in _RECORDS else value)
+
+    def _opened(self, key: bytes, sealed: Any) -> bytes:
+        with self._refused():
+            return self._seal.open(key, sealed)
+
+    @contextmanager
+    def _refused(self) -> Iterator[None]:
+        from profilestore.privacy.sealing import BrokenSealError
+
+        try:
+            yield
+        except BrokenSealError as error:
+            raise ProfilestoreError(
+                f"online store {self._path}: the record of {said(error.name[1:])} is not what was "
+                "written there: it was changed, cut or moved. Nothing is read of it; materialise "
+                "again."
+            ) from None
+
+
+def database(path: Path, *, map_size: int, sync: bool, key_file: Path | None = None) -> Database:
+    """The database of a folder; one a process, because LMDB allows no more.
+
+    Raises:
+        InputError: this process uses it with another key file.
+    """
     with _lock:
         found = _databases.get(path)
         if found is None:
-            found = _databases[path] = Database(path, map_size, sync)
+            found = _databases[path] = Database(path, map_size, sync, key_file)
+        if found.key_file != key_file:
+            raise InputError(
+                f"online store {path}: this process uses it with key_file {found.key_file}, and "
+                f"now with {key_file}: one folder has one key."
+            )
         return found
 
 

@@ -112,3 +112,18 @@ def short(entity: bytes) -> bytes:
 def is_digest(entity: Any) -> bool:
     """Whether an entity's key was too long, so that only its digest is known here."""
     return bytes(entity[:4]) == _DIGEST
+
+
+def said(stored: bytes) -> str:
+    """The key of a record (entity and view), for a message."""
+    entity, view = stored[: -VIEW.size], stored[-VIEW.size :]
+    number = VIEW.unpack(view)[0]
+    try:
+        if is_digest(entity):
+            raise ValueError
+        key = entity_key(entity)
+        values = (getattr(value, value.WhichOneof("val")) for value in key.entity_values)
+        names = ", ".join(f"{n}={v}" for n, v in zip(key.join_keys, values, strict=True))
+    except Exception:
+        names = f"the entity with the bytes {entity.hex()}"
+    return f"{names} in view number {number}"

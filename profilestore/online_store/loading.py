@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from profilestore.errors import ProfilestoreError
+from profilestore.online_store.collected import Collected, SealedCollected
 from profilestore.online_store.columns import between
 from profilestore.online_store.database import BATCH, ENTITIES, LIVE, Database, Snapshot
 from profilestore.online_store.keys import LONGEST, short
@@ -55,7 +56,7 @@ class Load:
         self._path: Path | None = None
         self._number = -1
         self._erasures = 0
-        self._writer: pa.RecordBatchStreamWriter | None = None
+        self._collected: Collected | None = None
 
     def __enter__(self) -> Load:
         with self.database.write() as snapshot:
@@ -72,7 +73,10 @@ class Load:
         with self.database.words():
             sweep(self.database.path)
             self._file, self._path = _own_file(self.database.path)
-        self._writer = pa.ipc.new_stream(self._file, _ROWS)
+        seal = self.database.seal()
+        self._collected = (
+            Collected(self._file, _ROWS) if seal is None else SealedCollected(self._file, seal)
+        )
         return self
 
     def add(self, entities: pa.Array, records: pa.Array) -> None:
@@ -82,17 +86,15 @@ class Load:
             entities: of `columns.entities`.
             records: of `columns.records`.
         """
-        assert self._writer is not None
+        assert self._collected is not None
         with self.database.words():
-            self._writer.write_batch(pa.record_batch([entities, records], schema=_ROWS))
+            self._collected.add(pa.record_batch([entities, records], schema=_ROWS))
 
     def finish(self) -> None:
         """No more rows come."""
-        assert self._writer is not None
-        assert self._file is not None
+        assert self._collected is not None
         with self.database.words():
-            self._writer.close()
-            self._file.flush()
+            self._collected.finish()
 
     def write(self, snapshot: Snapshot, whole_since: int | None) -> None:
         """Write what was collected; see `commit`."""
@@ -131,18 +133,17 @@ class Load:
                 self._file.close()
 
     def _sorted(self) -> Iterator[pa.Table]:
-        assert self._path is not None
-        with pa.memory_map(str(self._path)) as source, pa.ipc.open_stream(source) as reader:
-            waiting: list[pa.RecordBatch] = []
-            rows = 0
-            for batch in reader:
-                waiting.append(batch)
-                rows += batch.num_rows
-                if rows >= _SORTED_ROWS:
-                    yield _by_key(waiting)
-                    waiting, rows = [], 0
-            if waiting:
+        assert self._collected is not None
+        waiting: list[pa.RecordBatch] = []
+        rows = 0
+        for batch in self._collected:
+            waiting.append(batch)
+            rows += batch.num_rows
+            if rows >= _SORTED_ROWS:
                 yield _by_key(waiting)
+                waiting, rows = [], 0
+        if waiting:
+            yield _by_key(waiting)
 
 
 def commit(loads: Sequence[tuple[Load, int | None]]) -> None:

@@ -72,6 +72,8 @@ class LMDBOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
         past_ttl: what is read of a record past its view's ttl. `null`: no values, as offline.
             `value`: the values, for those who rely on Feast's own stores not looking. Its state is
             `stale`, or Feast's status OUTSIDE_MAX_AGE, either way.
+        key_file: where it is named, relative to the feature repo, records are encrypted (AES-GCM)
+            with the key in it, which is made with the store. Entities' keys are not.
     """
 
     type: Literal["profilestore.online_store.LMDBOnlineStore"] = (
@@ -81,6 +83,7 @@ class LMDBOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
     map_size_gib: float = 1024
     sync: bool = True
     past_ttl: Literal["null", "value"] = "null"
+    key_file: str | None = None
 
 
 class Pushed(NamedTuple):
@@ -596,10 +599,12 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
 
     def _database(self, config: RepoConfig) -> Database:
         options = config.online_store
+        root = config.repo_path or Path.cwd()
         return database(
-            _resolved(config.repo_path or Path.cwd(), options.path),
+            _resolved(root, options.path),
             map_size=int(options.map_size_gib * 2**30),
             sync=options.sync,
+            key_file=None if options.key_file is None else _resolved(root, options.key_file),
         )
 
     def _delete_views(self, config: RepoConfig, names: Sequence[str]) -> None:

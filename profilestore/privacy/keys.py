@@ -33,6 +33,15 @@ def load_or_create(path: Path, what: str, otherwise: str) -> bytes:
         raise InputError(f"{path}: the {what} cannot be read or made: {error}") from None
 
 
+def load(path: Path, what: str, otherwise: str) -> bytes:
+    """The key in a file, which has to be there; else as `load_or_create`."""
+    if not path.exists():
+        raise InputError(
+            f"{path}: the {what} is not there any more. Bring it back; without it {otherwise}."
+        )
+    return load_or_create(path, what, otherwise)
+
+
 def create(path: Path) -> None:
     """Make the file of a key; one that another process made meanwhile stays."""
     path.parent.parent.mkdir(parents=True, exist_ok=True)

@@ -144,6 +144,7 @@ TOO_EARLY = {
     "generate": "make build",
     "apply": "make build",
     "plan": "make build",
+    "minimise": "make build",
     "train": "make apply",
     "materialize": "make apply",
     "profile": "make materialize",

@@ -160,15 +160,22 @@ def _python(value: Value) -> Any:
     return list(found.val) if name.endswith("list_val") else found
 
 
-@pytest.fixture
-def online(tmp_path: Path) -> Online:
-    return Online(tmp_path)
+@pytest.fixture(params=[{}, {"key_file": "keys/online.key"}], ids=["plain", "sealed"])
+def kept(request: pytest.FixtureRequest) -> dict[str, str]:
+    """How records are kept: as they are, or encrypted."""
+    options: dict[str, str] = request.param
+    return options
 
 
 @pytest.fixture
-def another(tmp_path: Path) -> Callable[..., Online]:
+def online(tmp_path: Path, kept: dict[str, str]) -> Online:
+    return Online(tmp_path, **kept)
+
+
+@pytest.fixture
+def another(tmp_path: Path, kept: dict[str, str]) -> Callable[..., Online]:
     """A store in the same folder: of another project, or with other options."""
-    return lambda **options: Online(tmp_path, **options)
+    return lambda **options: Online(tmp_path, **{**kept, **options})
 
 
 @pytest.fixture

@@ -331,11 +331,13 @@ def test_words_instead_of_a_vector(online):
 # Through Feast
 
 
-def test_through_feast(tmp_path, online):
+def test_through_feast(tmp_path, online, kept):
+    more = "".join(f", {name}: {value}" for name, value in kept.items())
     (tmp_path / "feature_store.yaml").write_text(
         "project: unit\nprovider: local\nregistry: registry.db\n"
         "entity_key_serialization_version: 3\noffline_store: {type: file}\n"
-        "online_store: {type: profilestore.online_store.LMDBOnlineStore, path: online}\n"
+        "online_store: "
+        f"{{type: profilestore.online_store.LMDBOnlineStore, path: online{more}}}\n"
     )
     store = FeatureStore(repo_path=str(tmp_path))
     view = online.view(features=FEATURES)
