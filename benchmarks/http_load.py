@@ -146,9 +146,15 @@ class _Load:
         done = []
         for key, _ in self._selector.select(wait):
             connection: _Connection = key.data
-            part = connection.socket.recv(1 << 20)
+            try:
+                part = connection.socket.recv(1 << 20)
+            except ConnectionResetError:
+                part = b""
+            if not part and not connection.said:
+                self._closed(connection)
+                continue
             if not part or connection.said is None:
-                raise ConnectionError("the server closed a connection")
+                raise ConnectionError("the server closed a connection in the middle of an answer")
             connection.said += part
             if not connection.needed:
                 end = connection.said.find(_END)
@@ -168,6 +174,18 @@ class _Load:
             self._busy -= 1
             done.append(connection)
         return done
+
+    def _closed(self, connection: _Connection) -> None:
+        """The server may close what nobody used for a while; what was just sent is sent again."""
+        self._selector.unregister(connection.socket)
+        connection.socket.close()
+        if connection.said is None:
+            self._free.remove(connection)
+            return
+        self._busy -= 1
+        again = self._connection()
+        self._begin(again)
+        again.began = connection.began
 
 
 def counts(found: dict[str, Any]) -> Counter[str]:
