@@ -175,7 +175,8 @@ def test_a_stage_before_its_predecessor_says_what_to_run(
 
 
 def test_stages_that_need_no_predecessor_or_wait_for_it() -> None:
-    """`logs` and `pseudonym` come first, a log of reads may be empty; `serve` starts all the same, and /readyz says why."""
+    """`logs` and `pseudonym` come first, a log of reads may be empty; `serve` starts all the same,
+    and /readyz says why."""
     assert {*COMMANDS} - TOO_EARLY.keys() == {
         "access-key",
         "audit",
