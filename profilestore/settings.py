@@ -39,7 +39,7 @@ class Settings:
     log_level: str = "info"
     traces_to: str | None = None
     most_at_once: int = 128
-    longest_wait_ms: int = 75
+    longest_wait_ms: int = 100
 
     @property
     def access_file(self) -> Path:
@@ -164,7 +164,7 @@ def load_settings() -> Settings:
         log_level=_level(env.get("PROFILESTORE_LOG") or "info"),
         traces_to=env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
         most_at_once=_count(env, "PROFILESTORE_MOST_AT_ONCE", 128),
-        longest_wait_ms=_count(env, "PROFILESTORE_LONGEST_WAIT_MS", 75),
+        longest_wait_ms=_count(env, "PROFILESTORE_LONGEST_WAIT_MS", 100),
     )
 
 

@@ -22,8 +22,9 @@ from serving.telemetry.metrics import SHED
 _ALWAYS = ("/healthz", "/readyz", "/health", "/metrics")
 
 
-# So many are never too many: the time between answers was measured on others, and may be wrong.
-_FEW = 4
+# So many are never too many: the time between answers was measured on others, and may be wrong; and
+# a browser asks for all parts of a page at once.
+_FEW = 16
 # Of the newest time between two answers in what is expected of the next.
 _WEIGHT = 1 / 32
 
