@@ -87,7 +87,38 @@ def _former(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.old")
 
 
-def whole_lines(handle: int) -> int:
+def open_lines(path: Path) -> tuple[int, int]:
+    """Open a file of lines to append to it, made with mode 0600 if it is not there; what a killed
+    process left of a last line is cut off, on the disk.
+
+    Returns:
+        Its handle, and how many bytes it has.
+
+    Raises:
+        OSError: the disk refused; nothing is open.
+    """
+    is_new = not path.exists()
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        size = _whole_lines(handle)
+        os.ftruncate(handle, size)
+        os.fsync(handle)
+        if is_new:
+            to_disk(path.parent)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle, size
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """`os.write` until nothing is left."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+def _whole_lines(handle: int) -> int:
     """How many bytes of a file are whole lines."""
     end = os.fstat(handle).st_size
     while end:

@@ -32,7 +32,7 @@ from typing import Any
 
 import orjson
 
-from profilestore.disk import to_disk, whole_lines
+from profilestore.disk import open_lines, write_all
 from profilestore.errors import ProfilestoreError
 from profilestore.privacy.keys import load_or_create
 from profilestore.settings import Settings
@@ -234,9 +234,7 @@ class AuditLog:
             seal = self._sealed(self._seal, body)
             text = body + _SEAL + seal.encode() + b'"}\n'
             try:
-                rest = memoryview(text)
-                while rest:
-                    rest = rest[os.write(self._handle, rest) :]
+                write_all(self._handle, text)
             except OSError:
                 os.ftruncate(self._handle, self._size)
                 raise
@@ -269,17 +267,7 @@ class AuditLog:
                 break
 
     def _open(self, name: str) -> None:
-        path = self._folder / name
-        is_new = not path.exists()
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            size = whole_lines(handle)
-            os.ftruncate(handle, size)
-            if is_new:
-                to_disk(self._folder)
-        except OSError:
-            os.close(handle)
-            raise
+        handle, size = open_lines(self._folder / name)
         if self._handle is not None:
             os.close(self._handle)
         self._handle, self._name, self._size = handle, name, size

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from profilestore.disk import to_disk, whole_lines
+from profilestore.disk import open_lines, to_disk, write_all
 from profilestore.errors import ProfilestoreError
 
 
@@ -75,9 +75,7 @@ class LiveLog:
             if name > self._name:
                 self._open(name)
             assert self._handle is not None
-            rest = memoryview(lines)
-            while rest:
-                rest = rest[os.write(self._handle, rest) :]
+            write_all(self._handle, lines)
             os.fsync(self._handle)
         except OSError as error:
             self._undo(error)
@@ -112,18 +110,7 @@ class LiveLog:
         return sorted(path.name for path in self._folder.glob("*.jsonl"))
 
     def _open(self, name: str) -> None:
-        path = self._folder / name
-        is_new = not path.exists()
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            size = whole_lines(handle)
-            os.ftruncate(handle, size)
-            os.fsync(handle)
-            if is_new:
-                to_disk(self._folder)
-        except OSError:
-            os.close(handle)
-            raise
+        handle, size = open_lines(self._folder / name)
         self.close()
         self._handle, self._name, self._size = handle, name, size
 
