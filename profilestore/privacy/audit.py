@@ -39,7 +39,6 @@ from profilestore.settings import Settings
 
 EVERYBODY = "everybody"
 _SEAL = b',"seal":"'
-_SEAL_DIGITS = 64
 _TAIL = 1 << 16
 _SYNC_SECONDS = 1.0
 
@@ -176,8 +175,8 @@ class AuditLog:
                     where = f"{path}, line {place}"
                     try:
                         line: dict[str, Any] = orjson.loads(text)
-                        own = line["n"]
-                    except (orjson.JSONDecodeError, KeyError, TypeError):
+                        own = int(line["n"])
+                    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
                         raise AuditError(f"{where}: this is no line of an audit log.") from None
                     if not number and place == 1 and own != 1:
                         # Whoever removed what was older left the seal that the rest hangs on.
@@ -187,13 +186,14 @@ class AuditLog:
                             f"{where}: found number {own}, needed {number + 1}: lines were taken "
                             "out, or put in."
                         )
-                    written = rest.decode("ascii", "replace")[:_SEAL_DIGITS]
-                    if not found or not hmac.compare_digest(self._sealed(seal, body), written):
+                    # The seal ends the line: what stood behind it would be said, and not sealed.
+                    own_seal = self._sealed(seal, body)
+                    if not found or not hmac.compare_digest(_ending(own_seal), rest):
                         raise AuditError(
                             f"{where} (number {own}): the seal does not fit: this line, or one "
                             "before it, is not as it was written."
                         )
-                    number, seal = own, written
+                    number, seal = own, own_seal
                     yield line
 
     def check(self, head: str | None = None) -> Checked:
@@ -232,7 +232,7 @@ class AuditLog:
             said["n"] = self._number + 1
             body = orjson.dumps(said)[:-1]
             seal = self._sealed(self._seal, body)
-            text = body + _SEAL + seal.encode() + b'"}\n'
+            text = body + _SEAL + _ending(seal)
             try:
                 write_all(self._handle, text)
             except OSError:
@@ -280,6 +280,11 @@ class AuditLog:
 
     def _audit_name(self, user_id: str) -> str:
         return "a-" + hmac.digest(self._key, b"person:" + user_id.encode(), "sha256").hex()[:32]
+
+
+def _ending(seal: str) -> bytes:
+    """What ends a line, after `_SEAL`."""
+    return seal.encode() + b'"}\n'
 
 
 def _files(folder: Path) -> list[Path]:
