@@ -9,10 +9,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
 from pydantic.json_schema import SkipJsonSchema
 
-from serving.audiences.rules import Rule
+from serving.audiences.rules import Rule, leaves
 
 SCHEMA_VERSION = "1.0"
 PROFILE_SCHEMA_VERSION = "2.0"
@@ -601,6 +608,12 @@ class AskAudience(Document):
     )
     limit: int = Field(100, ge=1, le=1000, description="How many at most.")
     after: str | None = Field(None, max_length=160, description="`next` of the page before.")
+
+    @field_validator("rule")
+    @classmethod
+    def _is_bounded(cls, rule: Rule) -> Rule:
+        leaves(rule)
+        return rule
 
 
 class AudienceDocument(Document):

@@ -151,7 +151,7 @@ def add_feast_routes(app: FastAPI, served: Deployment, gate: Gate) -> None:
                 problems.FORBIDDEN,
                 f"{client.name} may read for some purposes alone: name a `feature_service`.",
             )
-        check_service(client, served.store().purposes(), asked.feature_service)
+        check_service(client, served, asked.feature_service)
 
     async def get_online_features(request: Request, client: Client = reader) -> Response:
         """A column for each join key and feature: values, statuses and times, a row an entity."""

@@ -12,7 +12,7 @@ from profilestore.settings import Settings
 from serving import problems
 from serving.access import Client, Gate
 from serving.access.gate import PROBLEMS as REFUSALS
-from serving.access.purposes import check_service, purpose_for
+from serving.access.purposes import check_model, check_service, purpose_for
 from serving.blocks.known import SERVICE
 from serving.deployment import Deployment
 from serving.documents import (
@@ -100,16 +100,6 @@ def add_profile_routes(
     profiles = gate.needs("profiles:read")
     recommended = gate.needs("recommendations:read")
 
-    def model_for(client: Client) -> None:
-        """Whether a client may read what the model reads."""
-        if client.purposes is not None:
-            check_service(client, served.store().purposes(), served.bundle().feature_service)
-
-    def vectors_for(client: Client) -> None:
-        """Whether a client may read what neighbours are found by."""
-        if client.purposes is not None:
-            check_service(client, served.store().purposes(), VECTORS)
-
     @app.get(
         "/v1/profiles/{user_id}",
         tags=["profiles"],
@@ -172,7 +162,7 @@ def add_profile_routes(
         A person who is not known gets what most people turn to: `method` is then `popular`
         instead of `two_tower`.
         """
-        model_for(client)
+        check_model(client, served)
         asked_at = datetime.now(UTC)
         return RecommendationsDocument(
             asked_at=asked_at,
@@ -202,7 +192,7 @@ def add_profile_routes(
 
         The points add up to the lead less that for somebody of whom nothing is known.
         """
-        model_for(client)
+        check_model(client, served)
         return why(served, user_id, item_id, asked_at=datetime.now(UTC))
 
     @app.get(
@@ -223,7 +213,7 @@ def add_profile_routes(
     ) -> ScoreWhyDocument:
         """Each item of the history and each feature, with how much it raises the score: on the
         scale of log-odds, where points add up, or of amounts."""
-        model_for(client)
+        check_model(client, served)
         return why_score(served, user_id, score, asked_at=datetime.now(UTC))
 
     @app.get(
@@ -243,8 +233,7 @@ def add_profile_routes(
         user_id: UserId, category: Category, client: Client = profiles
     ) -> TagWhyDocument:
         """The tag with its evidence, and the events behind it that the history still has."""
-        if client.purposes is not None:
-            check_service(client, served.store().purposes(), SERVICE)
+        check_service(client, served, SERVICE)
         return why_tag(served, user_id, category, asked_at=datetime.now(UTC))
 
     @app.post(
@@ -258,7 +247,7 @@ def add_profile_routes(
     @reads(SIMILAR_USERS)
     def like_user(asked: LikeUser, client: Client = profiles) -> SimilarUsersDocument:
         """The `k` people whom the current model places nearest, by the angle between vectors."""
-        vectors_for(client)
+        check_service(client, served, VECTORS)
         return similar_users(served, asked.user_id, asked.k, asked_at=datetime.now(UTC))
 
     @app.post(
@@ -272,7 +261,7 @@ def add_profile_routes(
     @reads(SIMILAR_ITEMS, ITEMS)
     def like_item(asked: LikeItem, client: Client = recommended) -> SimilarItemsDocument:
         """The `k` items that the current model places nearest, by the angle between vectors."""
-        vectors_for(client)
+        check_service(client, served, VECTORS)
         return similar_items(served, asked.item_id, asked.k, asked_at=datetime.now(UTC))
 
     @app.get(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from serving import problems
 from serving.access.clients import Client
 from serving.audit import note_purpose
+from serving.deployment import Deployment
 
 
 def purpose_for(client: Client, named: str | None) -> str | None:
@@ -32,16 +31,16 @@ def purpose_for(client: Client, named: str | None) -> str | None:
     return named
 
 
-def check_service(client: Client, services: Mapping[str, str], service: str) -> None:
+def check_service(client: Client, served: Deployment, service: str) -> None:
     """Whether a client may read what a feature service holds.
-
-    Args:
-        services: feature service -> what it reads for.
 
     Raises:
         ProblemError: it may not.
     """
-    if client.purposes is None or service not in services:
+    if client.purposes is None:
+        return
+    services = served.store().purposes()
+    if service not in services:
         return
     purpose = services[service]
     if purpose not in client.purposes:
@@ -52,3 +51,9 @@ def check_service(client: Client, services: Mapping[str, str], service: str) -> 
             f"{has}.",
         )
     note_purpose(purpose)
+
+
+def check_model(client: Client, served: Deployment) -> None:
+    """Whether a client may read what the model reads; as `check_service`."""
+    if client.purposes is not None:
+        check_service(client, served, served.bundle().feature_service)

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from profilestore.errors import InputError, MissingStageError
+from profilestore.errors import MissingStageError
 from profilestore.feature_store import PEOPLE_SERVICE
 from serving.audiences.everybody import Everybody
 from serving.audiences.matching import columns_of, matches
-from serving.audiences.rules import Rule, leaves
+from serving.audiences.rules import Rule
 from serving.audit import note_people
 from serving.deployment import Deployment
 from serving.documents import AskAudience, AudienceDocument, ViewSource
@@ -78,10 +78,6 @@ class Audiences:
         )
 
     def _answer(self, rule: Rule) -> _Answer:
-        try:
-            leaves(rule)
-        except ValueError as error:
-            raise InputError(f"rule: {error}.") from None
         with self._lock:
             kept = self._kept.get(rule)
             if kept is not None and self._clock() < kept.until:

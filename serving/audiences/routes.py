@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from serving import problems
 from serving.access import Client, Gate
 from serving.access.gate import PROBLEMS as REFUSALS
-from serving.access.purposes import check_service
+from serving.access.purposes import check_model, check_service
 from serving.audiences.audience import READS, Audiences
 from serving.audiences.matching import asks_a_model
 from serving.blocks.known import SERVICE
@@ -35,9 +35,7 @@ def add_audience_routes(app: FastAPI, served: Deployment, gate: Gate) -> None:
         People are as the latest build knows them. Scores and behavioural segments are asked of a
         model, of those alone whom the rest of the rule leaves, and of 20,000 people at most.
         """
-        if client.purposes is not None:
-            purposes = served.store().purposes()
-            check_service(client, purposes, SERVICE)
-            if asks_a_model(asked.rule):
-                check_service(client, purposes, served.bundle().feature_service)
+        check_service(client, served, SERVICE)
+        if client.purposes is not None and asks_a_model(asked.rule):
+            check_model(client, served)
         return audiences.document(asked)

@@ -15,7 +15,7 @@ from profilestore.errors import ProfilestoreError
 from profilestore.settings import Settings
 from serving import problems
 from serving.access import Client, Gate
-from serving.access.purposes import check_service, purpose_for
+from serving.access.purposes import check_model, check_service, purpose_for
 from serving.blocks.known import SERVICE
 from serving.blocks.layout import RECOMMENDATIONS
 from serving.deployment import Deployment
@@ -124,24 +124,21 @@ def add_page_routes(
     @reads(MODEL, ITEMS)
     def explained(user_id: UserId, item_id: ItemId, client: Client = recommended) -> Response:
         """Why an item is recommended."""
-        if client.purposes is not None:
-            check_service(client, served.store().purposes(), served.bundle().feature_service)
+        check_model(client, served)
         return why_page(why(served, user_id, item_id, asked_at=datetime.now(UTC)))
 
     @app.get("/users/{user_id}/scores/{score}/why", include_in_schema=False)
     @reads(MODEL, ITEMS)
     def explained_score(user_id: UserId, score: ScoreName, client: Client = profiles) -> Response:
         """Why a person has a score."""
-        if client.purposes is not None:
-            check_service(client, served.store().purposes(), served.bundle().feature_service)
+        check_model(client, served)
         return why_score_page(why_score(served, user_id, score, asked_at=datetime.now(UTC)))
 
     @app.get("/users/{user_id}/interests/{category:path}/why", include_in_schema=False)
     @reads(*OF_TAGS)
     def explained_tag(user_id: UserId, category: Category, client: Client = profiles) -> Response:
         """Why a person has a tag."""
-        if client.purposes is not None:
-            check_service(client, served.store().purposes(), SERVICE)
+        check_service(client, served, SERVICE)
         return why_tag_page(why_tag(served, user_id, category, asked_at=datetime.now(UTC)))
 
     @app.get("/compare", include_in_schema=False)

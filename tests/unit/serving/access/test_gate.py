@@ -162,6 +162,15 @@ def test_purposes(declare: Declare, bundle: Any) -> None:
     other_service = {"entities": {"user_id": ["u-ann"]}, "feature_service": "retrieval_v1"}
     assert client.post("/get-online-features", headers=KEY, json=other_service).status_code == 403
 
+    of_a_model = {"rule": {"score": "churn_7d", "at_most": 0.5}}
+    assert client.post("/v1/audiences", headers=KEY, json=of_a_model).status_code == 403
+    too_deep: Any = {"tag": "a"}
+    for _ in range(9):
+        too_deep = {"not": too_deep}
+    refused = client.post("/v1/audiences", headers=KEY, json={"rule": too_deep})
+    assert refused.status_code == 422
+    assert "deep" in refused.text
+
     several = declare(purposes=["profile", "recommendation"])
     unnamed = several.get("/v1/profiles/u-ann", headers=KEY)
     assert unnamed.status_code == 403
