@@ -111,6 +111,18 @@ def peak_kib_of(process: int) -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) if "VmHWM:" in status else 0
 
 
+def kib_besides_stores(process: int) -> int:
+    """A process's resident memory without the pages of LMDB's files that it has mapped."""
+    kib, is_store = 0, False
+    for line in Path(f"/proc/{process}/smaps").read_text().splitlines():
+        first, *rest = line.split()
+        if not first.endswith(":"):
+            is_store = bool(rest) and rest[-1].endswith(".mdb")
+        elif first == "Rss:" and not is_store:
+            kib += int(rest[0])
+    return kib
+
+
 def seconds(run: Callable[[], Any]) -> float:
     """How long one run takes."""
     start = time.perf_counter()

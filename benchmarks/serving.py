@@ -35,7 +35,7 @@ from typing import Any
 
 import matplotlib as mpl
 import yaml
-from child import answer, family, measure, peak_kib_of
+from child import answer, family, kib_besides_stores, measure
 from http_load import request_bytes, run
 from result import CHECKOUT, Figure, show, write_result
 from workload import FIRST, NOW, Shape, entity_keys, feast_repo, quiet, redis_server, write_workload
@@ -202,7 +202,10 @@ def limit(case: dict[str, Any]) -> dict[str, Any]:
     """Seconds for reading the records and writing their values as JSON, a request."""
     import orjson
 
+    import numpy as np
+
     from profilestore.online_store import text_key
+    from profilestore.online_store.selection import Selection
 
     os.sched_setaffinity(0, {SERVER_CORE})
     shape = Shape(**case["shape"])
@@ -211,7 +214,7 @@ def limit(case: dict[str, Any]) -> dict[str, Any]:
             Path(case["folder"]), shape, offline="ours", online=case["online"], engine="ours"
         )
     views = [store.get_feature_view(f"view_{n}") for n in range(shape.views)]
-    wanted = [(view, [feature.name for feature in view.features]) for view in views]
+    wanted = [Selection.of(view, [feature.name for feature in view.features]) for view in views]
     build, online = text_key("user_id"), store._get_provider().online_store
     found = {}
     for entities in case["entities"]:
@@ -219,10 +222,16 @@ def limit(case: dict[str, Any]) -> dict[str, Any]:
         requests = [keys[n::200] for n in range(200)]
 
         def once(asked_for: Sequence[str]) -> bytes:
-            records = online.read_records(store.config, wanted, [build(key) for key in asked_for])
-            return orjson.dumps(
-                [view.columns for view in records], option=orjson.OPT_SERIALIZE_NUMPY
+            records = online.read_selections(
+                store.config, wanted, [build(key) for key in asked_for]
             )
+            return orjson.dumps(
+                [[written(column) for column in view.stored] for view in records],
+                option=orjson.OPT_SERIALIZE_NUMPY,
+            )
+
+        def written(column: Any) -> Any:
+            return np.ascontiguousarray(column) if isinstance(column, np.ndarray) else column
 
         for one in requests[:50]:
             once(one)
@@ -337,8 +346,9 @@ class Server:
     ready_seconds: float
 
     def mib(self) -> float:
-        """Largest resident memory so far, of it and its workers."""
-        return sum(peak_kib_of(one) for one in family(self.process)) / 1024
+        """Resident memory of it and its workers, without the pages of a store's file: those are
+        the machine's cache, which it takes back when it needs them."""
+        return sum(kib_besides_stores(one) for one in family(self.process)) / 1024
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+import prometheus_client  # noqa: F401  # before Feast, which sets it up to keep numbers in files
 import pyarrow as pa
 import typeguard
 

@@ -31,6 +31,7 @@ from serving.live import Intake, LiveEvent, add_event_routes
 from serving.load import Shedding
 from serving.pages.routes import add_page_routes
 from serving.popularity import Popularity
+from serving.quick_features import QuickFeatures
 from serving.routes import add_model_routes, add_profile_routes
 from serving.telemetry import Requests
 
@@ -80,7 +81,7 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
         generate_unique_id_function=lambda route: route.name,
     )
     problems.install(app, served)
-    _add_middleware(app, settings, audit)
+    _add_middleware(app, settings, audit, served, gate)
     # Routes are tried in their order: what is asked most often comes first.
     add_feast_routes(app, served, gate)
     add_profile_routes(app, served, popularity, gate)
@@ -93,10 +94,13 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
     return app
 
 
-def _add_middleware(app: FastAPI, settings: Settings, audit: AuditLog | None) -> None:
+def _add_middleware(
+    app: FastAPI, settings: Settings, audit: AuditLog | None, served: Deployment, gate: Gate
+) -> None:
     """What stands around every route; the last one added is met first."""
     app.add_middleware(Conditional)
     app.add_middleware(GZipMiddleware, minimum_size=_WORTH_PACKING, compresslevel=_PACKED_WELL)
+    app.add_middleware(QuickFeatures, served=served, gate=gate, routes=app.routes)
     if audit is not None:
         app.add_middleware(Audited, log=audit, refuse=problems.unnoted)
     app.add_middleware(

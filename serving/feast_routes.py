@@ -6,7 +6,7 @@ again; every other problem is a problem document.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any, TypeVar
 
 import orjson
@@ -28,10 +28,12 @@ from serving.bodies import read_json
 from serving.deployment import Deployment
 from serving.telemetry import timed
 
+FEATURES = "/get-online-features"
+READ = "features:read"
 MOST_ROWS = 10_000
 _PERSON_KEY = "user_id"
 # A read of so many rows is done before a thread could have taken it over.
-_AT_ONCE = 200
+AT_ONCE = 200
 
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 Columns = Annotated[dict[Name, list[Any]], Field(min_length=1, max_length=1000)]
@@ -141,7 +143,7 @@ class DirectRoute(APIRoute):
 
 def add_feast_routes(app: FastAPI, served: Deployment, gate: Gate) -> None:
     """Add the routes that Feast's SDK and its other clients use."""
-    reader, writer = gate.needs("features:read"), gate.needs("features:write")
+    reader, writer = gate.needs(READ), gate.needs("features:write")
 
     def check_purpose(client: Client, asked: Selection) -> None:
         if client.purposes is None:
@@ -158,8 +160,7 @@ def add_feast_routes(app: FastAPI, served: Deployment, gate: Gate) -> None:
         asked = await _read(request, OnlineFeatures)
         check_purpose(client, asked)
 
-        if _PERSON_KEY in asked.entities:
-            note_people(map(str, asked.entities[_PERSON_KEY]), _named(asked))
+        note_asked(asked.entities, asked.feature_service, asked.features)
 
         def read() -> bytes:
             with timed("online", "features"):
@@ -172,11 +173,11 @@ def add_feast_routes(app: FastAPI, served: Deployment, gate: Gate) -> None:
                 )
 
         rows = len(next(iter(asked.entities.values())))
-        body = read() if rows <= _AT_ONCE else await run_in_threadpool(read)
+        body = read() if rows <= AT_ONCE else await run_in_threadpool(read)
         return Response(body, media_type="application/json")
 
     app.router.add_api_route(
-        "/get-online-features",
+        FEATURES,
         get_online_features,
         methods=["POST"],
         summary="Features of some entities",
@@ -200,7 +201,7 @@ def add_feast_routes(app: FastAPI, served: Deployment, gate: Gate) -> None:
             )
         )
         if is_noted():
-            note_people(_people_in(body), _named(asked))
+            note_people(_people_in(body), _named(asked.feature_service, asked.features))
         return Response(body, media_type="application/json")
 
     # The second is its older name, which older clients know.
@@ -284,11 +285,17 @@ def _route(model: type[FeastRequest], *, is_empty: bool = False) -> dict[str, An
     }
 
 
-def _named(asked: Selection) -> set[str]:
+def note_asked(entities: Columns, service: str | None, features: Sequence[str]) -> None:
+    """Note for the audit log whose features are asked for."""
+    if _PERSON_KEY in entities and is_noted():
+        note_people(map(str, entities[_PERSON_KEY]), _named(service, features))
+
+
+def _named(service: str | None, features: Sequence[str]) -> set[str]:
     """What the audit log calls what was asked for."""
-    if asked.feature_service is not None:
-        return {f"service:{asked.feature_service}"}
-    return {reference.partition(":")[0] for reference in asked.features}
+    if service is not None:
+        return {f"service:{service}"}
+    return {reference.partition(":")[0] for reference in features}
 
 
 def _people_in(body: bytes) -> list[str]:

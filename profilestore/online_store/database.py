@@ -20,7 +20,7 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,7 +85,7 @@ class Database:
         with self.words():
             transaction = opened.begin(buffers=True)
         try:
-            yield self._snapshot(transaction)
+            yield self._snapshot(transaction, opened)
         finally:
             transaction.abort()
 
@@ -99,8 +99,8 @@ class Database:
         """
         with self.words(), self._locked(create=True) as locked:
             assert locked is not None
-            _, transaction = locked
-            yield self._snapshot(transaction)
+            opened, transaction = locked
+            yield self._snapshot(transaction, opened)
             transaction.commit()
 
     def seal(self) -> Seal | None:
@@ -117,10 +117,10 @@ class Database:
             self._seal = Seal(read(self.key_file, _KEY_NAME, _KEY_LOST))
         return self._seal
 
-    def _snapshot(self, transaction: lmdb.Transaction) -> Snapshot:
+    def _snapshot(self, transaction: lmdb.Transaction, opened: lmdb.Environment) -> Snapshot:
         if self._seal is None:
-            return Snapshot(transaction)
-        return SealedSnapshot(transaction, self._seal, self.path)
+            return Snapshot(transaction, opened)
+        return SealedSnapshot(transaction, opened, self._seal, self.path)
 
     def compact(self) -> tuple[int, int]:
         """Write the store anew without free pages, and delete the old files.
@@ -403,8 +403,14 @@ class Snapshot:
     """What a transaction sees. A part is BATCH, LIVE, VIEWS or ENTITIES; keys are within it. Views
     of memory end with the transaction."""
 
-    def __init__(self, transaction: lmdb.Transaction) -> None:
+    def __init__(self, transaction: lmdb.Transaction, generation: lmdb.Environment) -> None:
         self._transaction = transaction
+        self._generation = generation
+
+    @property
+    def moment(self) -> tuple[object, int]:
+        """What is the same for all that see the same: the generation, and its last commit."""
+        return self._generation, self._transaction.id()
 
     def get(self, part: bytes, key: bytes) -> Any:
         """One value, None where there is none."""
@@ -414,6 +420,11 @@ class Snapshot:
         """A value a key, None where there is none; quickest in key order."""
         get = self._transaction.get
         return [get(part + key) for key in keys]
+
+    def get_whole(self, keys: Sequence[bytes]) -> list[Any]:
+        """As `get_many`, of records whose keys begin with their part."""
+        get = self._transaction.get
+        return [get(key) for key in keys]
 
     def begin_with(self, part: bytes, prefix: bytes) -> Iterator[tuple[bytes, Any]]:
         """Keys that begin with `prefix`, in order, and their values."""
@@ -449,8 +460,10 @@ class Snapshot:
 class SealedSnapshot(Snapshot):
     """As `Snapshot`, of a store whose records are sealed, each under its key."""
 
-    def __init__(self, transaction: lmdb.Transaction, seal: Seal, path: Path) -> None:
-        super().__init__(transaction)
+    def __init__(
+        self, transaction: lmdb.Transaction, generation: lmdb.Environment, seal: Seal, path: Path
+    ) -> None:
+        super().__init__(transaction, generation)
         self._seal = seal
         self._path = path
 
@@ -461,9 +474,12 @@ class SealedSnapshot(Snapshot):
     def get_many(self, part: bytes, keys: Iterable[bytes]) -> list[Any]:
         if part not in _RECORDS:
             return super().get_many(part, keys)
-        get, names = self._transaction.get, [part + key for key in keys]
+        return self.get_whole([part + key for key in keys])
+
+    def get_whole(self, keys: Sequence[bytes]) -> list[Any]:
+        get = self._transaction.get
         with self._refused():
-            return self._seal.open_all(names, [get(name) for name in names])
+            return self._seal.open_all(keys, [get(key) for key in keys])
 
     def begin_with(self, part: bytes, prefix: bytes) -> Iterator[tuple[bytes, Any]]:
         for key, value in super().begin_with(part, prefix):

@@ -109,6 +109,13 @@ def short(entity: bytes) -> bytes:
     return _DIGEST + blake2b(entity, digest_size=32).digest()
 
 
+def short_all(entities: Sequence[bytes]) -> Sequence[bytes]:
+    """`short` of each."""
+    if max(map(len, entities), default=0) <= LONGEST:
+        return entities
+    return [short(entity) for entity in entities]
+
+
 def is_digest(entity: Any) -> bool:
     """Whether an entity's key was too long, so that only its digest is known here."""
     return bytes(entity[:4]) == _DIGEST

@@ -27,6 +27,7 @@ from profilestore.online_store.record import (
 State = Literal["fresh", "stale", "missing"]
 # A feature's name and the name of its Feast type.
 Feature = tuple[str, str]
+_FRESH: tuple[State, ...] = ("fresh",)
 # Records that a scan decodes at a time.
 _SCANNED = 10_000
 
@@ -41,14 +42,16 @@ class ViewRecords:
         columns: feature -> values, None where null or not fresh. Python's bool, int, float, str,
             bytes and lists of these; a timestamp is whole seconds since 1970; a value of another
             Feast type is its serialised `Value` message.
+        features: what was asked for.
         stored_events, stored_created, stored: the same three, where arrays may stand for lists of
-            numbers, and NEVER for a time that is not known.
+            numbers, and NEVER for a time that is not known; a column a feature.
     """
 
     states: Sequence[State]
+    features: Sequence[Feature]
     stored_events: Column
     stored_created: Column
-    stored: dict[str, Column]
+    stored: Sequence[Column]
 
     @cached_property
     def events(self) -> Sequence[int | None]:
@@ -60,7 +63,10 @@ class ViewRecords:
 
     @cached_property
     def columns(self) -> dict[str, Sequence[Any]]:
-        return {name: listed(column) for name, column in self.stored.items()}
+        return {
+            name: listed(column)
+            for (name, _), column in zip(self.features, self.stored, strict=True)
+        }
 
 
 class Row(NamedTuple):
@@ -87,7 +93,8 @@ def read_views(
     """
     suffixes = [layout.suffix for layout, _, _ in asked if layout is not None]
     # An entity's records lie side by side: entity by entity, and then each view its share.
-    batch = snapshot.get_many(BATCH, [e + suffix for e in entities for suffix in suffixes])
+    begins = [BATCH + entity for entity in entities]
+    batch = snapshot.get_whole([begin + suffix for begin in begins for suffix in suffixes])
     found = []
     turn = 0
     for layout, wanted, oldest in asked:
@@ -103,11 +110,9 @@ def read_views(
     return found
 
 
-def read_nothing(
-    asked: Sequence[tuple[Any, Sequence[Feature], Any]], rows: int
-) -> list[ViewRecords]:
+def read_nothing(wanted: Sequence[Sequence[Feature]], rows: int) -> list[ViewRecords]:
     """As `read_views`, of a store that is not there yet."""
-    return [_view_records([None] * rows, None, wanted, None) for _, wanted, _ in asked]
+    return [_view_records([None] * rows, None, features, None) for features in wanted]
 
 
 def read_rows(
@@ -214,30 +219,45 @@ def _view_records(
     oldest: int | None,
     stale_values: bool = False,
 ) -> ViewRecords:
-    present = [n for n, buffer in enumerate(buffers) if buffer is not None]
-    if layout is None or not present:
-        nothing = (None,) * len(buffers)
-        missing: tuple[State, ...] = ("missing",)
-        columns_of_none: dict[str, Column] = {name: nothing for name, _ in wanted}
-        return ViewRecords(missing * len(buffers), nothing, nothing, columns_of_none)
-    found = _decoded(layout, [buffers[n] for n in present], wanted)
-    if 0 < _least(found.runs) < layout.floor:
-        left = [
-            buffer if buffer is not None and not 0 < run_number(buffer) < layout.floor else None
-            for buffer in buffers
-        ]
-        return _view_records(left, layout, wanted, oldest, stale_values)
-    whole = len(present) == len(buffers)
-    if whole and (oldest is None or _least(found.events) >= oldest):
-        all_fresh: tuple[State, ...] = ("fresh",)
-        states = all_fresh * len(buffers)
-        return ViewRecords(states, found.events, found.created, _by_name(wanted, found.columns))
-    times, created = listed(found.events), listed(found.created)
-    fresh = [oldest is None or event >= oldest for event in times]
+    # A record is never empty.
+    if layout is not None and buffers and all(buffers):
+        found = _decoded(layout, buffers, wanted)
+        runs, events = found.runs, found.events
+        if (_least(runs) >= layout.floor or not _is_gone(runs, layout)) and (
+            oldest is None or _least(events) >= oldest
+        ):
+            states = _FRESH * len(buffers)
+            return ViewRecords(states, wanted, events, found.created, found.columns)
+    return _scattered(buffers, layout, wanted, oldest, stale_values)
+
+
+def _is_gone(runs: Column, layout: Layout) -> bool:
+    """Whether there is a record of a materialisation that its source no longer has."""
+    return any(0 < run < layout.floor for run in listed(runs))
+
+
+def _scattered(
+    buffers: Sequence[Any],
+    layout: Layout | None,
+    wanted: Sequence[Feature],
+    oldest: int | None,
+    stale_values: bool,
+) -> ViewRecords:
+    """As `_view_records`, where some records are not there, gone, or past the ttl."""
+    present = [
+        n
+        for n, buffer in enumerate(buffers)
+        if layout is not None and buffer is not None and not 0 < run_number(buffer) < layout.floor
+    ]
     scattered: list[State] = ["missing"] * len(buffers)
     events: list[int | None] = [None] * len(buffers)
     learned: list[int | None] = [None] * len(buffers)
     columns: list[list[Any]] = [[None] * len(buffers) for _ in wanted]
+    if layout is None or not present:
+        return ViewRecords(scattered, wanted, events, learned, columns)
+    found = _decoded(layout, [buffers[n] for n in present], wanted)
+    times, created = listed(found.events), listed(found.created)
+    fresh = [oldest is None or event >= oldest for event in times]
     for turn, n in enumerate(present):
         scattered[n] = "fresh" if fresh[turn] else "stale"
         events[n] = times[turn]
@@ -246,12 +266,8 @@ def _view_records(
         for n, value, good in zip(present, listed(values), fresh, strict=True):
             if good or stale_values:
                 column[n] = value
-    return ViewRecords(scattered, events, learned, _by_name(wanted, columns))
+    return ViewRecords(scattered, wanted, events, learned, columns)
 
 
 def _least(numbers: Column) -> int:
     return int(numbers.min() if isinstance(numbers, np.ndarray) else min(numbers))
-
-
-def _by_name(wanted: Sequence[Feature], columns: Sequence[Column]) -> dict[str, Column]:
-    return {name: column for (name, _), column in zip(wanted, columns, strict=True)}

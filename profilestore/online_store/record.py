@@ -201,6 +201,9 @@ class Schema:
         else:
             no_nulls = nulls.count(bytes(self.null_bytes)) == len(nulls)
         columns: list[Column] = []
+        if no_nulls and (fixed := self._fixed_fields(wanted)) is not None:
+            columns = [fields[field] for field in fixed]
+            return Records(fields[0], fields[1], fields[2], fields[3], columns)
         for feature in wanted:
             place = self._places.get(feature)
             if place is None:
@@ -229,6 +232,22 @@ class Schema:
                     ]
             columns.append(column)
         return Records(fields[0], fields[1], fields[2], fields[3], columns)
+
+    def _fixed_fields(self, wanted: Sequence[tuple[str, str]]) -> list[int] | None:
+        """The field of each feature; None where one is of variable width, or not there."""
+        key = tuple(wanted)
+        if key not in self._fields_of:
+            places = [self._places.get(feature) for feature in wanted]
+            self._fields_of[key] = (
+                [place[1] for place in places if place]
+                if all(place is not None and place[2] is None for place in places)
+                else None
+            )
+        return self._fields_of[key]
+
+    @cached_property
+    def _fields_of(self) -> dict[tuple[tuple[str, str], ...], list[int] | None]:
+        return {}
 
     @cached_property
     def _first_end(self) -> int:

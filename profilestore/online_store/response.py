@@ -106,7 +106,12 @@ def add(
     statuses = _statuses([_STATUSES[state] for state in found.states])
     times = _times(found.stored_events)
     message.MergeFromString(
-        b"".join([_vector(kinds[f], found.stored[f], statuses, times) for f in wanted])
+        b"".join(
+            [
+                _vector(kinds[name], column, statuses, times)
+                for name, column in zip(wanted, found.stored, strict=True)
+            ]
+        )
     )
 
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from feast.feature_view import FeatureView
 
 from profilestore.instants import MICROSECOND
-from profilestore.online_store.record import kind_of
+from profilestore.online_store.record import FIXED, FIXED_LISTS, kind_of
+
+FLOATS = frozenset({"FLOAT", "DOUBLE"})
+FLOAT_LISTS = frozenset({"FLOAT_LIST", "DOUBLE_LIST"})
+# Their values are JSON's as they are.
+PLAIN = ({"STRING", "STRING_LIST"} | set(FIXED) | set(FIXED_LISTS)) - FLOATS - FLOAT_LISTS
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,17 @@ class Selection:
         kinds = kinds_of(view)
         features = tuple((name, kinds.get(name, "")) for name in wanted)
         return cls(view, features, lifetime_of(view))
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether every value is a number, a truth or a text, or a list of those but of fractions:
+        what JSON has, but for fractions that are none."""
+        return all(kind in PLAIN or kind in FLOATS for _, kind in self.features)
+
+    @cached_property
+    def floats(self) -> list[int]:
+        """Positions of the features that are fractions."""
+        return [n for n, (_, kind) in enumerate(self.features) if kind in FLOATS]
 
     @property
     def names(self) -> list[str]:

@@ -27,8 +27,9 @@ from profilestore.errors import InputError
 from profilestore.instants import from_micros, to_micros
 from profilestore.online_store import json_response, response
 from profilestore.online_store.database import BATCH, ENTITIES, LIVE, Database, Snapshot, database
-from profilestore.online_store.keys import entity_bytes, entity_key, short
+from profilestore.online_store.keys import entity_bytes, entity_key, short, short_all
 from profilestore.online_store.layout import (
+    KeptLayouts,
     forget_layout,
     layouts,
     make_layout,
@@ -105,6 +106,7 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self._vectors = VectorIndexes()
+        self._layouts = KeptLayouts()
 
     @property
     def async_supported(self) -> SupportedAsyncMethods:
@@ -145,19 +147,21 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
         """As `read_records`, for whoever reads the same features again and again."""
         now = _now() if now is None else now
         with self._database(config).read() as snapshot:
-            asked = []
-            for one in selections:
-                layout = None
-                if snapshot is not None:
-                    layout = read_layout(snapshot, config.project, one.view.name)
-                oldest = None if one.lifetime is None else now - one.lifetime
-                asked.append((layout, one.features, oldest))
             if snapshot is None:
-                return read_nothing(asked, len(entities))
+                return read_nothing([one.features for one in selections], len(entities))
+            read = self._layouts.reader(snapshot, config.project)
+            asked = [
+                (
+                    read(one.view.name),
+                    one.features,
+                    None if one.lifetime is None else now - one.lifetime,
+                )
+                for one in selections
+            ]
             return read_views(
                 snapshot,
                 asked,
-                [short(entity) for entity in entities],
+                short_all(entities),
                 stale_values=config.online_store.past_ttl == "value",
             )
 

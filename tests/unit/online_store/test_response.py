@@ -459,7 +459,7 @@ def test_a_column_of_any_values(kind, data):
         columns.append(some[n % len(some)] if state == "fresh" else None)
     of_view = view("v", [USER], [Field(name="f", dtype=DTYPES[kind])])
     message = response.begin({"user_id": ("STRING", ["ü"] * count)})
-    records = ViewRecords(given_states, events, [None] * count, {"f": columns})
+    records = ViewRecords(given_states, [("f", "")], events, [None] * count, [columns])
     response.add(message, of_view, ["f"], records, True)
 
     expected = GetOnlineFeaturesResponse()
