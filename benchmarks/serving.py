@@ -200,12 +200,11 @@ def feature_requests(shape: Shape, entities: int) -> list[str]:
 
 def limit(case: dict[str, Any]) -> dict[str, Any]:
     """Seconds for reading the records and writing their values as JSON, a request."""
+    import numpy as np
     import orjson
 
-    import numpy as np
-
     from profilestore.online_store import text_key
-    from profilestore.online_store.selection import Selection
+    from profilestore.online_store.selection import Selection, Selections
 
     os.sched_setaffinity(0, {SERVER_CORE})
     shape = Shape(**case["shape"])
@@ -214,7 +213,9 @@ def limit(case: dict[str, Any]) -> dict[str, Any]:
             Path(case["folder"]), shape, offline="ours", online=case["online"], engine="ours"
         )
     views = [store.get_feature_view(f"view_{n}") for n in range(shape.views)]
-    wanted = [Selection.of(view, [feature.name for feature in view.features]) for view in views]
+    wanted = Selections(
+        [Selection.of(view, [feature.name for feature in view.features]) for view in views]
+    )
     build, online = text_key("user_id"), store._get_provider().online_store
     found = {}
     for entities in case["entities"]:

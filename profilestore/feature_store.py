@@ -47,7 +47,7 @@ with without_typeguard():
 
     from profilestore.offline_store import NativeDuckDBOfflineStoreConfig
     from profilestore.online_store import LMDBOnlineStore, python_values, text_key
-    from profilestore.online_store.selection import Selection
+    from profilestore.online_store.selection import Selection, Selections
 
 State = Literal["fresh", "stale", "missing"]
 
@@ -195,6 +195,7 @@ class FeatureStore:
         self._online_views: dict[str, list[FeatureView | OnDemandFeatureView]] = {}
         # By identity: one name stands for other features in another service.
         self._selections: dict[int, Selection] = {}
+        self._read_together: dict[tuple[int, ...], Selections] = {}
 
     @property
     def sdk(self) -> feast.FeatureStore:
@@ -451,7 +452,12 @@ class FeatureStore:
             return [{} for _ in keys]
         store = self._feast._get_provider().online_store
         if isinstance(store, LMDBOnlineStore):
-            selections = [self._selections[id(view)] for view in views]
+            together = tuple(map(id, views))
+            if together not in self._read_together:
+                self._read_together[together] = Selections(
+                    [self._selections[one] for one in together]
+                )
+            selections = self._read_together[together]
             return _from_records(store, self._feast.config, selections, keys, now)
         response = self._feast.get_online_features(
             features=[f"{view.name}:{column.name}" for view in views for column in view.features],
@@ -737,15 +743,15 @@ def _latest(view: FeatureView, entity: str, key: str, at: datetime) -> str:
 def _from_records(
     store: LMDBOnlineStore,
     config: Any,
-    selections: Sequence[Selection],
+    selections: Selections,
     keys: Sequence[str],
     now: datetime,
 ) -> list[dict[str, ViewRecord]]:
-    build = text_key(selections[0].view.join_keys[0])
+    build = text_key(selections.each[0].view.join_keys[0])
     entities = [build(key) for key in keys]
     found = store.read_selections(config, selections, entities, now=to_micros(now))
     rows: list[dict[str, ViewRecord]] = [{} for _ in keys]
-    for selection, records in zip(selections, found, strict=True):
+    for selection, records in zip(selections.each, found, strict=True):
         name, names = selection.view.name, selection.names
         columns = [
             python_values(kind, records.columns[feature]) for feature, kind in selection.features

@@ -77,6 +77,8 @@ def create_app(settings: Settings, *, deployment: Deployment | None = None) -> F
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Its own would tell traces the paths, which name people, and what exceptions say.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         # What generated clients call their functions.
         generate_unique_id_function=lambda route: route.name,
     )

@@ -83,7 +83,7 @@ class Database:
             yield None
             return
         with self.words():
-            transaction = opened.begin(buffers=True)
+            transaction = opened.begin()
         try:
             yield self._snapshot(transaction, opened)
         finally:
@@ -179,7 +179,7 @@ class Database:
             if opened is None:
                 yield None
                 return
-            transaction = opened.begin(write=True, buffers=True)
+            transaction = opened.begin(write=True)
             try:
                 if self._is_in_use(opened):
                     yield opened, transaction
@@ -400,8 +400,10 @@ class Database:
 
 
 class Snapshot:
-    """What a transaction sees. A part is BATCH, LIVE, VIEWS or ENTITIES; keys are within it. Views
-    of memory end with the transaction."""
+    """What a transaction sees. A part is BATCH, LIVE, VIEWS or ENTITIES; keys are within it.
+
+    Values are bytes: for records as short as these a copy costs less than a view of memory.
+    """
 
     def __init__(self, transaction: lmdb.Transaction, generation: lmdb.Environment) -> None:
         self._transaction = transaction

@@ -1,9 +1,14 @@
-"""Instants as JSON, many at once: a matrix of characters, a row an instant.
+"""Instants as JSON: RFC 3339 with as many digits of a second as protobuf's JSON gives.
 
-RFC 3339 with as many digits of a second as protobuf's JSON gives: none, three or six.
+Those are none, three or six. Many instants are written at once: a matrix of characters, a row an
+instant, whose dates and times of day are looked up.
 """
 
 from __future__ import annotations
+
+from datetime import date
+from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,23 +16,32 @@ import numpy.typing as npt
 Integers = npt.NDArray[np.int64]
 
 _SECOND, _DAY = 1_000_000, 86_400_000_000
+_EPOCH = date(1970, 1, 1).toordinal()
+# Dates are looked up from 1970 to 2105; those of other times are written one by one.
+_DAYS = 50_000
 # Two digits each, as one number of two bytes.
 _PAIRS = np.frombuffer("".join(f"{n:02}" for n in range(100)).encode(), "<u2")
 _FORM = b'"0000-00-00T00:00:00.000000Z",'
-_FIELDS = {
-    **{"century": 1, "year": 3, "month": 6, "day": 9, "hour": 12, "minute": 15, "second": 18},
-    **{"f1": 21, "f2": 23, "f3": 25},
-}
 _ROW = np.dtype(
     {
-        "names": list(_FIELDS),
-        "formats": ["<u2"] * len(_FIELDS),
-        "offsets": list(_FIELDS.values()),
+        "names": ["date", "time", "f1", "f2", "f3"],
+        "formats": ["V10", "V8", "<u2", "<u2", "<u2"],
+        "offsets": [1, 12, 21, 23, 25],
         "itemsize": len(_FORM),
     }
 )
 # Where seconds end, and milliseconds; and where the end begins.
 _SECONDS, _MILLIS, _END = 20, 24, 27
+
+
+def instant_json(micros: int) -> bytes:
+    """One instant, in microseconds since 1970."""
+    seconds, fraction = divmod(micros, _SECOND)
+    day, second = divmod(seconds, 86_400)
+    text = f'"{_date(day)}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}'
+    if fraction:
+        text += f".{fraction:06}" if fraction % 1_000 else f".{fraction // 1_000:03}"
+    return f'{text}Z"'.encode()
 
 
 class InstantTexts:
@@ -38,41 +52,34 @@ class InstantTexts:
     """
 
     def __init__(self, micros: Integers) -> None:
+        self._micros = micros
         days = micros // _DAY
+        self._is_near = bool(len(micros) and days.min() >= 0 and days.max() < _DAYS)
+        if not self._is_near:
+            return
         rest = micros - days * _DAY
         seconds = rest // _SECOND
         fraction = rest - seconds * _SECOND
-        dates = days.view("M8[D]")
-        months = dates.astype("M8[M]")
-        month = months.view(np.int64)
-        years = month // 12
-        minutes = seconds // 60
-        hours = minutes // 60
-        hundreds = fraction // 100
-        years_of_era = years + 1970
-        centuries = years_of_era // 100
-        ten_thousands = fraction // 10_000
+        dates, times = _tables()
         text = np.frombuffer(bytearray(_FORM * len(micros)), _ROW)
-        for name, pair in (
-            ("century", centuries),
-            ("year", years_of_era - centuries * 100),
-            ("month", month - years * 12 + 1),
-            ("day", days - months.astype("M8[D]").view(np.int64) + 1),
-            ("hour", hours),
-            ("minute", minutes - hours * 60),
-            ("second", seconds - minutes * 60),
-            ("f1", ten_thousands),
-            ("f2", hundreds - ten_thousands * 100),
-            ("f3", fraction - hundreds * 100),
-        ):
-            text[name] = _PAIRS[pair]
+        text["date"] = dates[days]
+        text["time"] = times[seconds]
+        ends = np.full(len(micros), _SECONDS)
+        if fraction.any():
+            hundreds = fraction // 100
+            ten_thousands = fraction // 10_000
+            text["f1"] = _PAIRS[ten_thousands]
+            text["f2"] = _PAIRS[hundreds - ten_thousands * 100]
+            text["f3"] = _PAIRS[fraction - hundreds * 100]
+            ends[fraction != 0] = _MILLIS
+            ends[fraction % 1_000 != 0] = _END
         self._text = text.view(np.uint8).reshape(len(micros), len(_FORM))
-        self._ends = np.where(
-            fraction % 1_000 != 0, _END, np.where(fraction != 0, _MILLIS, _SECONDS)
-        )
+        self._ends = ends
 
     def json(self, begin: int, end: int) -> bytes:
         """Those from `begin` up to `end` as a list."""
+        if not self._is_near:
+            return b"[%s]" % b",".join(map(instant_json, self._micros[begin:end].tolist()))
         text, ends = self._text[begin:end], self._ends[begin:end]
         last = int(ends[0])
         if (ends == last).all():
@@ -84,3 +91,17 @@ class InstantTexts:
             for row, last in zip(text, ends.tolist(), strict=True)
         )
         return b"[%s]" % b"".join(rows)[:-1]
+
+
+@lru_cache(maxsize=4096)
+def _date(day: int) -> str:
+    return date.fromordinal(_EPOCH + day).isoformat()
+
+
+@cache
+def _tables() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """The dates from 1970 on, ten characters each, and the seconds of a day, eight."""
+    dates = np.datetime_as_string(np.arange(_DAYS).view("M8[D]")).astype("S10").view("V10")
+    minutes = [f"{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60)]
+    times = "".join(f"{minute}{second:02}" for minute in minutes for second in range(60))
+    return dates, np.frombuffer(times.encode(), "V8")

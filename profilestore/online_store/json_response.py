@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import orjson
 from feast.feature_server_utils import _value_to_native
 
-from profilestore.instants import from_micros
-from profilestore.online_store.instant_text import InstantTexts
+from profilestore.online_store.instant_text import InstantTexts, instant_json
 from profilestore.online_store.reading import ViewRecords
-from profilestore.online_store.record import Column, listed
+from profilestore.online_store.record import FIXED, FIXED_LISTS, Column, listed
 from profilestore.online_store.response import to_proto
-from profilestore.online_store.selection import FLOAT_LISTS, FLOATS, PLAIN, Selection
+from profilestore.online_store.selection import Selection
+
+_FLOATS = frozenset({"FLOAT", "DOUBLE"})
+_FLOAT_LISTS = frozenset({"FLOAT_LIST", "DOUBLE_LIST"})
+# Their values are JSON's as they are.
+_PLAIN = ({"STRING", "STRING_LIST"} | set(FIXED) | set(FIXED_LISTS)) - _FLOATS - _FLOAT_LISTS
 
 _STATUSES = {"fresh": b'"PRESENT"', "stale": b'"OUTSIDE_MAX_AGE"', "missing": b'"NOT_FOUND"'}
 _NO_TIME = b'"1970-01-01T00:00:00Z"'
@@ -29,86 +32,84 @@ _NO_TIME = b'"1970-01-01T00:00:00Z"'
 
 def encode(
     keys: Mapping[str, tuple[str, Sequence[Any]]],
-    names: Sequence[str],
+    names: bytes,
     views: Sequence[tuple[Selection, ViewRecords]],
 ) -> bytes:
     """The body of an answer.
 
     Args:
-        keys: join key -> its Feast type and its values, a row each.
+        keys: join key -> its Feast type and its values, a row each; one at least.
         names: of the features in the answer, in the order of the views and of their selections.
         views: each with its records.
     """
     rows = max((len(values) for _, values in keys.values()), default=0)
-    statuses, times = _column([_STATUSES["fresh"]] * rows), _column([_NO_TIME] * rows)
-    results: list[dict[str, Any]] = [
-        {"values": values, "statuses": statuses, "event_timestamps": times}
-        for _, values in keys.values()
-    ]
-    present = _column([_STATUSES["fresh"]] * rows)
+    present, no_times = _column([_STATUSES["fresh"]] * rows), _column([_NO_TIME] * rows)
+    given = [orjson.dumps(values)[1:-1] for _, values in keys.values()]
+    parts = _features(given, present, no_times)
     for (selection, found), times in zip(views, _times_of(views), strict=True):
-        # The features of a view share these: written once.
         states = found.states
-        statuses = (
-            present
-            if states.count("fresh") == rows
-            else _column([_STATUSES[state] for state in states])
-        )
-        results += [
-            {"values": values, "statuses": statuses, "event_timestamps": times}
-            for values in _written(selection, found.stored)
-        ]
-    answer = {"results": results, "metadata": {"feature_names": [*keys, *names]}}
-    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+        # The features of a view share these: written once.
+        statuses = present if found.has_all else _column([_STATUSES[state] for state in states])
+        parts += _features(_values(selection, found), statuses, times)
+    every = b",".join(filter(None, (names_json(keys), names)))
+    # The first has none before it.
+    parts[0] = b'{"results":[{"values":['
+    parts += [b'],"metadata":{"feature_names":[', every, b"]}}"]
+    return b"".join(parts)
 
 
-def _column(parts: Sequence[bytes]) -> orjson.Fragment:
-    return orjson.Fragment(b"[%s]" % b",".join(parts))
+def names_json(names: Iterable[str]) -> bytes:
+    """Names as they stand within a list."""
+    return orjson.dumps(list(names))[1:-1]
 
 
-def _times_of(views: Sequence[tuple[Selection, ViewRecords]]) -> Iterator[orjson.Fragment]:
+def _column(parts: Sequence[bytes]) -> bytes:
+    return b"[%b]" % b",".join(parts)
+
+
+def _features(values: Sequence[bytes], statuses: bytes, times: bytes) -> list[bytes]:
+    """Columns with the same statuses and times, a comma before each.
+
+    Args:
+        values: of each column, as they stand within a list.
+    """
+    end = b'],"statuses":%b,"event_timestamps":%b}' % (statuses, times)
+    return [part for one in values for part in (b',{"values":[', one, end)]
+
+
+def _times_of(views: Sequence[tuple[Selection, ViewRecords]]) -> list[bytes]:
     """The event times of each view's rows; those of all arrays are written at once."""
     columns = [found.stored_events for _, found in views]
     arrays = [one for one in columns if isinstance(one, np.ndarray)]
-    texts = InstantTexts(np.concatenate(arrays)) if arrays else None
-    begin = 0
+    if not arrays:
+        return [_column([_time(at) for at in one]) for one in columns]
+    texts = InstantTexts(np.concatenate(arrays))
+    begin, found = 0, []
     for one in columns:
-        if texts is not None and isinstance(one, np.ndarray):
-            yield orjson.Fragment(texts.json(begin, begin + len(one)))
+        if isinstance(one, np.ndarray):
+            found.append(texts.json(begin, begin + len(one)))
             begin += len(one)
         else:
-            yield _column([_NO_TIME if event is None else _time(event) for event in listed(one)])
+            found.append(_column([_time(at) for at in one]))
+    return found
 
 
-@lru_cache(maxsize=4096)
-def _time(event: int) -> bytes:
-    precision = "microseconds"
-    if not event % 1_000:
-        precision = "milliseconds" if event % 1_000_000 else "seconds"
-    return b'"%sZ"' % from_micros(event).replace(tzinfo=None).isoformat("T", precision).encode()
+def _time(at: int | None) -> bytes:
+    return _NO_TIME if at is None else instant_json(at)
 
 
-def _written(selection: Selection, columns: Sequence[Column]) -> Sequence[Column]:
-    """The values of each feature as they are to be written."""
-    if not selection.is_plain:
-        return [
-            _WRITTEN.get(kind, _others)(kind, column)
-            for (_, kind), column in zip(selection.features, columns, strict=True)
-        ]
-    if isinstance(columns[0], np.ndarray):
-        return [
-            _WRITTEN[kind](kind, column)
-            for (_, kind), column in zip(selection.features, columns, strict=True)
-        ]
-    # JSON has no name for what is no number, and a sum with one of those is none either.
-    try:
-        are_finite = math.isfinite(sum(sum(columns[n]) for n in selection.floats))
-    except TypeError:  # some are null
-        are_finite = False
-    if are_finite:
-        return columns
+def _values(selection: Selection, found: ViewRecords) -> list[bytes]:
+    """The values of each feature as they stand within a list."""
+    columns = found.stored
+    if selection.is_numeric and found.has_all and columns and isinstance(columns[0], tuple):
+        text = orjson.dumps(columns)
+        # JSON has no name for what is no number: null is written, where Feast has a text.
+        if b"null" not in text:
+            return text[2:-2].split(b"],[")
     return [
-        _WRITTEN[kind](kind, column)
+        orjson.dumps(_WRITTEN.get(kind, _others)(kind, column), option=orjson.OPT_SERIALIZE_NUMPY)[
+            1:-1
+        ]
         for (_, kind), column in zip(selection.features, columns, strict=True)
     ]
 
@@ -120,25 +121,25 @@ def _plain(_: str, column: Column) -> Column:
 
 def _numbers(_: str, column: Column) -> Column:
     if isinstance(column, np.ndarray):
-        # A number of four bytes is written with all the digits of its eight.
         wide = np.ascontiguousarray(column, np.float64)
-        return wide if np.isfinite(wide).all() else _each(column, _number)
+        # A sum with what is no number is none either. (Of huge ones too: then each is asked.)
+        return wide if math.isfinite(wide.dot(wide)) else _each(column, _number)
     try:
         are_finite = all(map(math.isfinite, column))
     except TypeError:  # some are null
-        are_finite = all(value is None or math.isfinite(value) for value in column)
+        are_finite = False
     return column if are_finite else _each(column, _number)
 
 
 def _others(kind: str, column: Column) -> Column:
-    if kind in FLOAT_LISTS:
+    if kind in _FLOAT_LISTS:
         return _each(column, lambda numbers: [_number(number) for number in numbers])
     if kind == "BYTES":
         return _each(column, lambda part: base64.b64encode(part).decode())
     return _each(column, lambda value: _value_to_native(to_proto(kind, value)))
 
 
-_WRITTEN = dict.fromkeys(PLAIN, _plain) | dict.fromkeys(FLOATS, _numbers)
+_WRITTEN = dict.fromkeys(_PLAIN, _plain) | dict.fromkeys(_FLOATS, _numbers)
 
 
 def _each(column: Column, native: Callable[[Any], Any]) -> list[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -52,13 +53,14 @@ def head_bytes(join_keys: Sequence[str]) -> bytes:
 
 def text_key(join_key: str) -> Callable[[str], bytes]:
     """As `entity_bytes` for entities with one join key that is a text, without messages."""
-    build = key_builder([(join_key, "STRING")])
+    build = key_builder(((join_key, "STRING"),))
     assert build is not None
     return lambda value: build((value,))
 
 
+@lru_cache(maxsize=256)
 def key_builder(
-    join_keys: Sequence[tuple[str, str]],
+    join_keys: tuple[tuple[str, str], ...],
 ) -> Callable[[Sequence[Any]], bytes] | None:
     """As `entity_bytes` from Python's values, without messages.
 

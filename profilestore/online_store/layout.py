@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -76,28 +76,6 @@ def read_layout(snapshot: Snapshot, project: str, view: str) -> Layout | None:
     """The layout of a view; None when nothing was ever written of it."""
     found = snapshot.get(VIEWS, _key(project, view))
     return None if found is None else _parsed(bytes(found))
-
-
-class KeptLayouts:
-    """Layouts as of one commit, for whoever reads them again and again; for threads."""
-
-    def __init__(self) -> None:
-        self._kept: tuple[object, dict[str, Layout | None]] = (None, {})
-
-    def reader(self, snapshot: Snapshot, project: str) -> Callable[[str], Layout | None]:
-        """`read_layout` of a snapshot and a project, by view."""
-        at = (snapshot.moment, project)
-        kept = self._kept
-        if kept[0] != at:
-            kept = self._kept = (at, {})
-        known = kept[1]
-
-        def read(view: str) -> Layout | None:
-            if view not in known:
-                known[view] = read_layout(snapshot, project, view)
-            return known[view]
-
-        return read
 
 
 def make_layout(snapshot: Snapshot, project: str, view: str) -> Layout:

@@ -23,6 +23,7 @@ from profilestore.online_store.record import (
     run_number,
     schema_number,
 )
+from profilestore.online_store.side_by_side import SideBySide, side_by_side
 
 State = Literal["fresh", "stale", "missing"]
 # A feature's name and the name of its Feast type.
@@ -32,7 +33,8 @@ _FRESH: tuple[State, ...] = ("fresh",)
 _SCANNED = 10_000
 
 
-@dataclass(frozen=True)
+# Not frozen: that takes five times as long, and each request makes some.
+@dataclass(eq=False)
 class ViewRecords:
     """The records of one view for the entities asked for, in their order.
 
@@ -45,6 +47,7 @@ class ViewRecords:
         features: what was asked for.
         stored_events, stored_created, stored: the same three, where arrays may stand for lists of
             numbers, and NEVER for a time that is not known; a column a feature.
+        has_all: whether every record is fresh and none of its values is null, as far as known.
     """
 
     states: Sequence[State]
@@ -52,6 +55,7 @@ class ViewRecords:
     stored_events: Column
     stored_created: Column
     stored: Sequence[Column]
+    has_all: bool = False
 
     @cached_property
     def events(self) -> Sequence[int | None]:
@@ -76,42 +80,95 @@ class Row(NamedTuple):
     values: tuple[Any, ...]
 
 
-def read_views(
-    snapshot: Snapshot,
-    asked: Sequence[tuple[Layout | None, Sequence[Feature], int | None]],
-    entities: Sequence[bytes],
-    *,
-    stale_values: bool,
-) -> list[ViewRecords]:
-    """The records of several views of the same entities: one pass in key order for all of them.
+class Views:
+    """Some views and their layouts, as of one commit.
 
     Args:
-        asked: for each view its layout (None: nothing was ever written), the features to read, and
-            the earliest event time that its ttl allows.
-        entities: as in LMDB.
-        stale_values: whether to give the values of records past their ttl.
+        layouts: of each view; None where nothing was ever written.
+        wanted: the features to read of each.
     """
-    suffixes = [layout.suffix for layout, _, _ in asked if layout is not None]
-    # An entity's records lie side by side: entity by entity, and then each view its share.
-    begins = [BATCH + entity for entity in entities]
-    batch = snapshot.get_whole([begin + suffix for begin in begins for suffix in suffixes])
-    found = []
-    turn = 0
-    for layout, wanted, oldest in asked:
-        if layout is None:
-            found.append(_view_records([None] * len(entities), None, wanted, None))
-            continue
-        buffers = batch[turn :: len(suffixes)]
-        turn += 1
-        if layout.pushed:
-            live = snapshot.get_many(LIVE, [entity + layout.suffix for entity in entities])
-            buffers = [layout.newer(a, b) for a, b in zip(buffers, live, strict=True)]
-        found.append(_view_records(buffers, layout, wanted, oldest, stale_values))
-    return found
+
+    def __init__(
+        self, layouts: Sequence[Layout | None], wanted: Sequence[Sequence[Feature]]
+    ) -> None:
+        self._layouts = layouts
+        self._wanted = wanted
+        self._suffixes = [layout.suffix for layout in layouts if layout is not None]
+        self._together = _together(layouts, wanted)
+
+    def read(
+        self,
+        snapshot: Snapshot,
+        entities: Sequence[bytes],
+        oldest: Sequence[int | None],
+        *,
+        stale_values: bool,
+    ) -> list[ViewRecords]:
+        """The records of each view: one pass in key order for all of them.
+
+        Args:
+            entities: as in LMDB.
+            oldest: of each view, the earliest event time that its ttl allows.
+            stale_values: whether to give the values of records past their ttl.
+        """
+        # An entity's records lie side by side: entity by entity, and then each view its share.
+        begins = [BATCH + entity for entity in entities]
+        keys = [begin + suffix for begin in begins for suffix in self._suffixes]
+        batch = snapshot.get_whole(keys)
+        at_once = self._read_together(batch, len(entities), oldest)
+        if at_once is not None:
+            return at_once
+        found = []
+        turn = 0
+        for layout, wanted, earliest in zip(self._layouts, self._wanted, oldest, strict=True):
+            if layout is None:
+                found.append(_view_records([None] * len(entities), None, wanted, None))
+                continue
+            buffers = batch[turn :: len(self._suffixes)]
+            turn += 1
+            if layout.pushed:
+                live = snapshot.get_many(LIVE, [entity + layout.suffix for entity in entities])
+                buffers = [layout.newer(a, b) for a, b in zip(buffers, live, strict=True)]
+            found.append(_view_records(buffers, layout, wanted, earliest, stale_values))
+        return found
+
+    def _read_together(
+        self, batch: Sequence[Any], rows: int, oldest: Sequence[int | None]
+    ) -> list[ViewRecords] | None:
+        """All views at once; None where some record is not there, gone, or past the ttl."""
+        if self._together is None or not rows:
+            return None
+        records = self._together.read(batch, rows)
+        if records is None:
+            return None
+        found = []
+        for one, layout, wanted, earliest in zip(
+            records, self._layouts, self._wanted, oldest, strict=True
+        ):
+            fresh = None if layout is None else _fresh(one, layout, wanted, earliest)
+            if fresh is None:
+                return None
+            found.append(fresh)
+        return found
+
+
+def _together(
+    layouts: Sequence[Layout | None], wanted: Sequence[Sequence[Feature]]
+) -> SideBySide | None:
+    """How to read all views at once; None where one of them does not let itself be read so."""
+    schemas = []
+    for layout, features in zip(layouts, wanted, strict=True):
+        if layout is None or layout.pushed or len(layout.schemas) != 1:
+            return None
+        schema = layout.schemas[0]
+        if schema.variable or schema.fixed_fields(features) is None:
+            return None
+        schemas.append(schema)
+    return side_by_side(tuple(schemas), tuple(map(tuple, wanted))) if schemas else None
 
 
 def read_nothing(wanted: Sequence[Sequence[Feature]], rows: int) -> list[ViewRecords]:
-    """As `read_views`, of a store that is not there yet."""
+    """As `Views.read`, of a store that is not there yet."""
     return [_view_records([None] * rows, None, features, None) for features in wanted]
 
 
@@ -221,14 +278,24 @@ def _view_records(
 ) -> ViewRecords:
     # A record is never empty.
     if layout is not None and buffers and all(buffers):
-        found = _decoded(layout, buffers, wanted)
-        runs, events = found.runs, found.events
-        if (_least(runs) >= layout.floor or not _is_gone(runs, layout)) and (
-            oldest is None or _least(events) >= oldest
-        ):
-            states = _FRESH * len(buffers)
-            return ViewRecords(states, wanted, events, found.created, found.columns)
+        found = _fresh(_decoded(layout, buffers, wanted), layout, wanted, oldest)
+        if found is not None:
+            return found
     return _scattered(buffers, layout, wanted, oldest, stale_values)
+
+
+def _fresh(
+    records: Records, layout: Layout, wanted: Sequence[Feature], oldest: int | None
+) -> ViewRecords | None:
+    """Records none of which is gone, or past the ttl; None where one is."""
+    if _least(records.runs) < layout.floor and _is_gone(records.runs, layout):
+        return None
+    if oldest is not None and _least(records.events) < oldest:
+        return None
+    states = _FRESH * len(records.events)
+    return ViewRecords(
+        states, wanted, records.events, records.created, records.columns, records.has_all
+    )
 
 
 def _is_gone(runs: Column, layout: Layout) -> bool:

@@ -82,6 +82,7 @@ class Records(NamedTuple):
         events, created, written: microseconds since 1970.
         runs: see the module.
         columns: a column a feature, None where null or not in the records.
+        has_all: whether none is null, as far as known.
     """
 
     events: Column
@@ -89,6 +90,7 @@ class Records(NamedTuple):
     written: Column
     runs: Column
     columns: list[Column]
+    has_all: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,19 +140,26 @@ class Schema:
         return (len(self.features) + 7) // 8
 
     @cached_property
-    def _head(self) -> struct.Struct:
-        """Header, bitmap, fixed values and ends."""
+    def head_format(self) -> str:
+        """Header, bitmap, fixed values and ends, as struct has them, without the byte order."""
         fixed = "".join(FIXED[self.features[n][1]] for n in self.fixed)
-        return struct.Struct(f"{HEADER.format}{self.null_bytes}s{fixed}{len(self.variable)}I")
+        return f"{HEADER.format[1:]}{self.null_bytes}s{fixed}{len(self.variable)}I"
 
     @cached_property
-    def _layout(self) -> np.dtype[Any]:
-        """As `_head`, for arrays; its fields stand at the same positions."""
+    def head_fields(self) -> list[Any]:
+        """The same as numpy has it: a kind a field."""
         width = {"?": "?", "i": "<i4", "q": "<i8", "f": "<f4", "d": "<f8"}
         kinds: list[Any] = ["<i8", "<i8", "<i8", "<u4", "<u2", ("u1", (self.null_bytes,))]
         kinds += [width[FIXED[self.features[n][1]]] for n in self.fixed]
-        kinds += ["<u4"] * len(self.variable)
-        return np.dtype([(f"f{n}", kind) for n, kind in enumerate(kinds)])
+        return kinds + ["<u4"] * len(self.variable)
+
+    @cached_property
+    def _head(self) -> struct.Struct:
+        return struct.Struct(f"<{self.head_format}")
+
+    @cached_property
+    def _layout(self) -> np.dtype[Any]:
+        return np.dtype([(f"f{n}", kind) for n, kind in enumerate(self.head_fields)])
 
     def pack(self, stamp: Stamp, run: int, schema: int, values: Sequence[Any]) -> bytes:
         """One record.
@@ -201,9 +210,9 @@ class Schema:
         else:
             no_nulls = nulls.count(bytes(self.null_bytes)) == len(nulls)
         columns: list[Column] = []
-        if no_nulls and (fixed := self._fixed_fields(wanted)) is not None:
+        if no_nulls and (fixed := self.fixed_fields(wanted)) is not None:
             columns = [fields[field] for field in fixed]
-            return Records(fields[0], fields[1], fields[2], fields[3], columns)
+            return Records(fields[0], fields[1], fields[2], fields[3], columns, has_all=True)
         for feature in wanted:
             place = self._places.get(feature)
             if place is None:
@@ -231,10 +240,12 @@ class Schema:
                         for value, no_value in zip(listed(column), is_null, strict=True)
                     ]
             columns.append(column)
-        return Records(fields[0], fields[1], fields[2], fields[3], columns)
+        has_all = no_nulls and all(feature in self._places for feature in wanted)
+        return Records(fields[0], fields[1], fields[2], fields[3], columns, has_all)
 
-    def _fixed_fields(self, wanted: Sequence[tuple[str, str]]) -> list[int] | None:
-        """The field of each feature; None where one is of variable width, or not there."""
+    def fixed_fields(self, wanted: Sequence[tuple[str, str]]) -> list[int] | None:
+        """Where each feature stands in the head; None where one is of variable width, or not
+        there."""
         key = tuple(wanted)
         if key not in self._fields_of:
             places = [self._places.get(feature) for feature in wanted]

@@ -7,6 +7,7 @@ import struct
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from feast.feature_service import FeatureService
@@ -14,18 +15,20 @@ from feast.feature_view import DUMMY_ENTITY_ID
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.utils import _get_cached_request_context
 
+from profilestore.online_store.json_response import names_json
 from profilestore.online_store.keys import key_builder
-from profilestore.online_store.selection import Selection
+from profilestore.online_store.selection import Selection, Selections
 
 _PYTHON = {"STRING": str, "INT32": int, "INT64": int}
 
 
 @dataclass(frozen=True)
 class Group:
-    """Views of the same entities: their positions in `Request.selections`, an entity a row."""
+    """Views of the same entities, an entity a row, and their positions in `Request.selections`."""
 
     entities: list[bytes]
     views: Sequence[int]
+    selections: Selections
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,18 @@ class Plan:
 
     Attributes:
         types: join key, as it is called in the request -> its Feast type.
-        groups: by what the entities are called, positions in `selections`.
+        groups: by what the entities are called, positions in `selections`, and those there.
         names: of the features in the answer.
     """
 
     types: Mapping[str, str]
     selections: Sequence[Selection]
-    groups: Mapping[Spelled, Sequence[int]]
+    groups: Mapping[Spelled, tuple[Sequence[int], Selections]]
     names: Sequence[str]
+
+    @cached_property
+    def names_json(self) -> bytes:
+        return names_json(self.names)
 
     def request(self, entity_rows: Any) -> Request | None:
         """With entities; None where Feast has to look at them: keys of other types, rows that are
@@ -75,11 +82,11 @@ class Plan:
                 return None
             keys[name] = kind, values
         groups = []
-        for spelled, views in self.groups.items():
+        for spelled, (views, selections) in self.groups.items():
             entities = _entities(spelled, keys)
             if entities is None:
                 return None
-            groups.append(Group(entities, views))
+            groups.append(Group(entities, views, selections))
         return Request(keys, self.selections, groups)
 
 
@@ -111,10 +118,14 @@ def plan_of(
         groups.setdefault(spelled, []).append(n)
         prefix = f"{view.projection.name_to_use()}__" if full_feature_names else ""
         names += [f"{prefix}{feature}" for feature in wanted]
+    selections = [Selection.of(view, wanted) for view, wanted in views]
     return Plan(
         {name: types[name].name if name in types else "" for name in join_keys},
-        [Selection.of(view, wanted) for view, wanted in views],
-        groups,
+        selections,
+        {
+            spelled: (positions, Selections([selections[n] for n in positions]))
+            for spelled, positions in groups.items()
+        },
         names,
     )
 
@@ -148,7 +159,7 @@ def _entities(
 ) -> list[bytes] | None:
     if not spelled or any(given not in keys for _, given in spelled):
         return None
-    build = key_builder([(join_key, keys[given][0]) for join_key, given in spelled])
+    build = key_builder(tuple((join_key, keys[given][0]) for join_key, given in spelled))
     if build is None or any(join_key == DUMMY_ENTITY_ID for join_key, _ in spelled):
         return None
     try:

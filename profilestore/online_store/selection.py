@@ -9,12 +9,10 @@ from functools import cached_property
 from feast.feature_view import FeatureView
 
 from profilestore.instants import MICROSECOND
-from profilestore.online_store.record import FIXED, FIXED_LISTS, kind_of
-
-FLOATS = frozenset({"FLOAT", "DOUBLE"})
-FLOAT_LISTS = frozenset({"FLOAT_LIST", "DOUBLE_LIST"})
-# Their values are JSON's as they are.
-PLAIN = ({"STRING", "STRING_LIST"} | set(FIXED) | set(FIXED_LISTS)) - FLOATS - FLOAT_LISTS
+from profilestore.online_store.database import Snapshot
+from profilestore.online_store.layout import read_layout
+from profilestore.online_store.reading import Views
+from profilestore.online_store.record import FIXED, kind_of
 
 
 @dataclass(frozen=True)
@@ -38,19 +36,34 @@ class Selection:
         return cls(view, features, lifetime_of(view))
 
     @cached_property
-    def is_plain(self) -> bool:
-        """Whether every value is a number, a truth or a text, or a list of those but of fractions:
-        what JSON has, but for fractions that are none."""
-        return all(kind in PLAIN or kind in FLOATS for _, kind in self.features)
-
-    @cached_property
-    def floats(self) -> list[int]:
-        """Positions of the features that are fractions."""
-        return [n for n, (_, kind) in enumerate(self.features) if kind in FLOATS]
+    def is_numeric(self) -> bool:
+        """Whether every value is a number or a truth."""
+        return all(kind in FIXED for _, kind in self.features)
 
     @property
     def names(self) -> list[str]:
         return [name for name, _ in self.features]
+
+
+class Selections:
+    """What is read of several views of one entity, again and again.
+
+    How their records lie is looked up once a commit. For threads.
+    """
+
+    def __init__(self, each: Sequence[Selection]) -> None:
+        self.each = each
+        self.lifetimes = [one.lifetime for one in each]
+        self._known: tuple[object, Views] | None = None
+
+    def as_of(self, snapshot: Snapshot, project: str) -> Views:
+        """The views as a snapshot has them."""
+        moment = (snapshot.moment, project)
+        known = self._known
+        if known is None or known[0] != moment:
+            layouts = [read_layout(snapshot, project, one.view.name) for one in self.each]
+            known = self._known = moment, Views(layouts, [one.features for one in self.each])
+        return known[1]
 
 
 def kinds_of(view: FeatureView) -> dict[str, str]:

@@ -29,7 +29,6 @@ from profilestore.online_store import json_response, response
 from profilestore.online_store.database import BATCH, ENTITIES, LIVE, Database, Snapshot, database
 from profilestore.online_store.keys import entity_bytes, entity_key, short, short_all
 from profilestore.online_store.layout import (
-    KeptLayouts,
     forget_layout,
     layouts,
     make_layout,
@@ -43,11 +42,10 @@ from profilestore.online_store.reading import (
     ViewRecords,
     read_nothing,
     read_rows,
-    read_views,
 )
 from profilestore.online_store.record import NEVER, Schema, Stamp, from_proto, run_number
 from profilestore.online_store.request import Plan, Request, plan_of
-from profilestore.online_store.selection import Selection, kinds_of, lifetime_of
+from profilestore.online_store.selection import Selection, Selections, kinds_of, lifetime_of
 from profilestore.online_store.vectors import (
     Neighbour,
     VectorIndexes,
@@ -106,7 +104,6 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self._vectors = VectorIndexes()
-        self._layouts = KeptLayouts()
 
     @property
     def async_supported(self) -> SupportedAsyncMethods:
@@ -133,13 +130,13 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
         Returns:
             One for each of `views`.
         """
-        selections = [Selection.of(view, wanted) for view, wanted in views]
+        selections = Selections([Selection.of(view, wanted) for view, wanted in views])
         return self.read_selections(config, selections, entities, now=now)
 
     def read_selections(
         self,
         config: RepoConfig,
-        selections: Sequence[Selection],
+        selections: Selections,
         entities: Sequence[bytes],
         *,
         now: int | None = None,
@@ -148,20 +145,11 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
         now = _now() if now is None else now
         with self._database(config).read() as snapshot:
             if snapshot is None:
-                return read_nothing([one.features for one in selections], len(entities))
-            read = self._layouts.reader(snapshot, config.project)
-            asked = [
-                (
-                    read(one.view.name),
-                    one.features,
-                    None if one.lifetime is None else now - one.lifetime,
-                )
-                for one in selections
-            ]
-            return read_views(
+                return read_nothing([one.features for one in selections.each], len(entities))
+            return selections.as_of(snapshot, config.project).read(
                 snapshot,
-                asked,
                 short_all(entities),
+                [None if age is None else now - age for age in selections.lifetimes],
                 stale_values=config.online_store.past_ttl == "value",
             )
 
@@ -253,7 +241,9 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
         request = plan.request(entity_rows)
         if request is None:
             return None
-        return json_response.encode(request.keys, plan.names, self._read_request(config, request))
+        return json_response.encode(
+            request.keys, plan.names_json, self._read_request(config, request)
+        )
 
     def _read_request(
         self, config: RepoConfig, request: Request
@@ -262,8 +252,7 @@ class LMDBOnlineStore(OnlineStore):  # type: ignore[misc]
         found: dict[int, ViewRecords] = {}
         now = _now()
         for group in request.groups:
-            views = [request.selections[n] for n in group.views]
-            read = self.read_selections(config, views, group.entities, now=now)
+            read = self.read_selections(config, group.selections, group.entities, now=now)
             found |= zip(group.views, read, strict=True)
         return [(one, found[n]) for n, one in enumerate(request.selections)]
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 import time
 from collections.abc import Callable
 from functools import cache
+from random import getrandbits
 
 from prometheus_client import Histogram
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -43,9 +42,9 @@ class Requests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        name = given if _NAMED.fullmatch(given) else secrets.token_hex(8)
+        given = _said(scope, _HEADER)
+        # It tells requests apart, and is no secret.
+        name = given if _NAMED.fullmatch(given) else f"{getrandbits(64):016x}"
         began = time.perf_counter()
         method = scope["method"] if scope["method"] in _METHODS else "other"
         status, sent, has_begun = 500, 0, False
@@ -62,7 +61,7 @@ class Requests:
         token = request_id.set(name)
         IN_FLIGHT.inc()
         try:
-            with request_span(method, headers) as span:
+            with request_span(method, scope) as span:
                 try:
                     await self._app(scope, receive, note)
                 except Exception as error:
@@ -96,6 +95,13 @@ class Requests:
                 }
                 _log.info("request", extra={SAID: said})
             request_id.reset(token)
+
+
+def _said(scope: Scope, header: bytes) -> str:
+    for name, value in scope["headers"]:
+        if name == header:
+            return str(value, "latin-1")
+    return ""
 
 
 def route_of(scope: Scope) -> str:

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
 from profilestore import __version__
 
 Attributes = Mapping[str, str | int]
@@ -17,7 +20,7 @@ Attributes = Mapping[str, str | int]
 class _Off:
     """Where no traces are wanted."""
 
-    def request(self, name: str, carrier: Mapping[str, str]) -> AbstractContextManager[Any]:
+    def request(self, name: str, scope: Scope) -> AbstractContextManager[Any]:
         return nullcontext()
 
     def part(self, name: str) -> AbstractContextManager[Any]:
@@ -46,8 +49,8 @@ class _On:
         self._server = SpanKind.SERVER
 
     @contextmanager
-    def request(self, name: str, carrier: Mapping[str, str]) -> Iterator[Any]:
-        context = self._propagator.extract(carrier)
+    def request(self, name: str, scope: Scope) -> Iterator[Any]:
+        context = self._propagator.extract(Headers(scope=scope))
         with self._tracer.start_as_current_span(name, context, kind=self._server) as span:
             yield span
 
@@ -80,10 +83,10 @@ def trace_to(address: str | None) -> Callable[[], None]:
     return stop
 
 
-def request_span(name: str, carrier: Mapping[str, str]) -> AbstractContextManager[Any]:
+def request_span(name: str, scope: Scope) -> AbstractContextManager[Any]:
     """A span around a request: part of the trace that its headers name (W3C Trace Context). Yields
     None where no traces are wanted."""
-    return _tracing.request(name, carrier)
+    return _tracing.request(name, scope)
 
 
 def part_span(name: str) -> AbstractContextManager[Any]:
