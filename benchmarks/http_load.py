@@ -63,6 +63,8 @@ def run(case: dict[str, Any]) -> dict[str, Any]:
     requests = [one.encode() for one in json.loads(Path(case["requests"]).read_text())]
     load = _Load(case["port"], cycle(requests))
     if "rate" in case:
+        load.open(case["rate"], case.get("warm", 1.0))
+        load.forget()
         seconds = load.open(case["rate"], case["seconds"])
     else:
         load.closed(case["connections"], case.get("warm", 0.5))

@@ -28,7 +28,8 @@ class Settings:
         log_level: of the service: `info` is a line a request.
         traces_to: address of a collector of OpenTelemetry; None for no traces.
         most_at_once: how many requests the service answers at a time.
-        longest_wait_ms: how long a request may be expected to wait for those before it.
+        longest_wait_ms: how long a request may be expected to wait for those before it, where
+            more come than are answered.
     """
 
     home: Path
@@ -39,7 +40,7 @@ class Settings:
     log_level: str = "info"
     traces_to: str | None = None
     most_at_once: int = 128
-    longest_wait_ms: int = 100
+    longest_wait_ms: int = 10
 
     @property
     def access_file(self) -> Path:
@@ -164,7 +165,7 @@ def load_settings() -> Settings:
         log_level=_level(env.get("PROFILESTORE_LOG") or "info"),
         traces_to=env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
         most_at_once=_count(env, "PROFILESTORE_MOST_AT_ONCE", 128),
-        longest_wait_ms=_count(env, "PROFILESTORE_LONGEST_WAIT_MS", 100),
+        longest_wait_ms=_count(env, "PROFILESTORE_LONGEST_WAIT_MS", 10),
     )
 
 

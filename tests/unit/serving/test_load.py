@@ -68,43 +68,116 @@ def test_together_means_those_that_came_at_once() -> None:
     asyncio.run(run())
 
 
-def test_how_many_are_too_many_follows_from_how_fast_they_are_answered() -> None:
-    """Ten milliseconds an answer and two hundred to wait at most: twenty at a time, whoever waits
-    more is refused; and as many as come, where answers take no time."""
+class Queue:
+    """Requests that are answered one after the other, each when the test says so."""
 
-    async def accepted(seconds: float) -> int:
-        turn = asyncio.Lock()
+    def __init__(self, longest_wait: float, *, most: int = 1000) -> None:
+        self.now = 0.0
+        self._waiting: list[asyncio.Event] = []
+        self._asked: list[asyncio.Task[int]] = []
+        self._shedding = Shedding(
+            self._app, most, longest_wait, problems.overloaded, clock=lambda: self.now
+        )
 
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            async with turn:
-                await asyncio.sleep(seconds)
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
+    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        event = asyncio.Event()
+        self._waiting.append(event)
+        await event.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
 
-        transport = httpx.ASGITransport(app=Shedding(app, 1000, 0.2, problems.overloaded))
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            for _ in range(40):
-                await asyncio.gather(*(client.get("/x") for _ in range(4)))
-            answers = await asyncio.gather(*(client.get("/x") for _ in range(60)))
-        return sum(one.status_code == 200 for one in answers)
+    async def ask(self) -> bool:
+        """Whether one more request is let in."""
+        refused: list[int] = []
 
-    assert 16 <= asyncio.run(accepted(0.01)) <= 21
-    assert asyncio.run(accepted(0.0)) == 60
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 503:
+                refused.append(503)
+
+        scope = {"type": "http", "path": "/x", "method": "GET", "headers": []}
+        self._asked.append(asyncio.create_task(self._shedding(scope, None, send)))  # type: ignore
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return not refused
+
+    async def answer(self, seconds: float) -> None:
+        """The oldest, after so long."""
+        self.now += seconds
+        self._waiting.pop(0).set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    async def learn(self, seconds: float) -> None:
+        """Many have been answered, each in this time."""
+        for _ in range(300):
+            assert await self.ask()
+            await self.answer(seconds)
+        self.now += 10
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
 
 
-def test_a_few_are_taken_however_slow_they_were() -> None:
+def test_clients_that_wait_for_their_answers_are_let_in() -> None:
     async def run() -> None:
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            await asyncio.sleep(0.01)
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
+        queue = Queue(0.02)
+        await queue.learn(0.01)
+        assert all([await queue.ask() for _ in range(16)])
+        for _ in range(100):
+            await queue.answer(0.01)
+            assert await queue.ask()
 
-        transport = httpx.ASGITransport(app=Shedding(app, 1000, 0.001, problems.overloaded))
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            for _ in range(40):
-                assert (await client.get("/x")).status_code == 200
-            answers = await asyncio.gather(*(client.get("/x") for _ in range(18)))
-            assert sorted(one.status_code for one in answers) == [200] * 16 + [503] * 2
+    asyncio.run(run())
+
+
+def test_where_more_come_than_are_answered_nobody_is_let_in_who_would_wait_for_long() -> None:
+    """Ten milliseconds an answer, and fifty to wait at most: five before one."""
+
+    async def run() -> None:
+        queue = Queue(0.05)
+        await queue.learn(0.01)
+        assert [await queue.ask() for _ in range(20)] == [True] * 16 + [False] * 4
+        while queue.waiting > 5:
+            assert not await queue.ask()
+            await queue.answer(0.01)
+        assert await queue.ask()
+        assert queue.waiting == 6
+        # It is not over as long as somebody is refused.
+        for _ in range(300):
+            assert not await queue.ask()
+            await queue.answer(0.01)
+            assert await queue.ask()
+        while queue.waiting:
+            await queue.answer(0.01)
+        assert [await queue.ask() for _ in range(16)] == [True] * 6 + [False] * 10
+        while queue.waiting:
+            await queue.answer(0.01)
+        queue.now += 1.1
+        assert all([await queue.ask() for _ in range(16)])
+
+    asyncio.run(run())
+
+
+def test_quick_answers_are_never_too_many() -> None:
+    async def run() -> None:
+        queue = Queue(0.02)
+        await queue.learn(0.0001)
+        for _ in range(50):
+            assert all([await queue.ask() for _ in range(100)])
+            for _ in range(100):
+                await queue.answer(0.0001)
+
+    asyncio.run(run())
+
+
+def test_a_few_are_let_in_however_slow_they_were() -> None:
+    async def run() -> None:
+        queue = Queue(0.001)
+        await queue.learn(0.5)
+        assert [await queue.ask() for _ in range(17)] == [True] * 16 + [False]
+        while queue.waiting:
+            await queue.answer(0)
+        assert [await queue.ask() for _ in range(9)] == [True] * 2 + [False] * 7
 
     asyncio.run(run())
 
