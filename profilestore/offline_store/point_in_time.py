@@ -240,11 +240,15 @@ def rows_statement(view: View, names: Sequence[str], first: int | None, last: in
 
     Result, called `names`: keys, features, event time, created time if there is one; times in UTC.
     """
+    between = first is not None and last is not None
     outputs = [
         *(_source(column) for _, column in view.keys),
         *(_source(column) for column, _ in view.features),
         *(
-            f"make_timestamptz({microseconds(f'source.{identifier(time.name)}', time.type)})"
+            _source(time)
+            # Already what it is to be: no infinite one lies within.
+            if time is view.event and between and kind(time.type) == "TIMESTAMP WITH TIME ZONE"
+            else f"make_timestamptz({microseconds(f'source.{identifier(time.name)}', time.type)})"
             for time in (view.event, view.created)
             if time is not None
         ),

@@ -166,7 +166,10 @@ def commit(loads: Sequence[tuple[Load, int | None]]) -> None:
 
 
 def _by_key(batches: list[pa.RecordBatch]) -> pa.Table:
-    table = pa.Table.from_batches(batches)
+    table = pa.Table.from_batches(batches).combine_chunks()
+    keys = table.column("key")
+    if pc.all(pc.less_equal(keys[:-1], keys[1:])).as_py():
+        return table
     return table.take(pc.sort_indices(table, [("key", "ascending")]))
 
 
