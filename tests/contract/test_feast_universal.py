@@ -6,10 +6,17 @@ import os
 import runpy
 import shutil
 import subprocess
+import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
+
+import grimp
+from packaging.utils import canonicalize_name
 
 REPO = Path(__file__).resolve().parents[2]
 FOLDER = REPO / "tests" / "feast_universal"
+# Imported by whoever has such an online store, and so has them.
+OF_A_STORE = {"redis", "hiredis"}
 RUN = runpy.run_path(str(FOLDER / "run.py"))
 
 REPORT = """<testsuites><testsuite>
@@ -55,3 +62,28 @@ def test_who_has_no_suite_is_told_what_to_give(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert f"FEAST_TESTS='{tmp_path}'" in done.stderr
     assert "sdk/python/tests" in done.stderr
+
+
+def test_what_our_stores_import_is_installed_for_it() -> None:
+    """Who takes the stores alone installs no more than this file asks for."""
+    graph = grimp.build_graph("profilestore", include_external_packages=True)
+    reached = set().union(
+        *(
+            graph.find_upstream_modules(f"profilestore.{package}", as_package=True)
+            for package in ("offline_store", "compute_engine", "online_store")
+        )
+    )
+    named = packages_distributions()
+    outside = {name.split(".")[0] for name in reached} - {"profilestore"} - sys.stdlib_module_names
+    assert {"duckdb", "lmdb"} <= outside
+    locked = {
+        canonicalize_name(line.split("==")[0].split("[")[0])
+        for line in (REPO / "requirements" / "feast-universal.lock").read_text().splitlines()
+        if "==" in line and not line.startswith("#")
+    }
+    missing = {
+        name
+        for name in outside
+        if not {canonicalize_name(one) for one in named.get(name, [name])} & locked
+    }
+    assert missing == OF_A_STORE
